@@ -1,0 +1,232 @@
+//! Which exit code and which hint belong to an error.
+//!
+//! Commands return `anyhow` errors; what they know about the exit code travels inside as a [`Coded`], and the errors
+//! of the crates below are judged here, in one place.
+
+use std::{error::Error as StdError, fmt};
+
+use anyhow::Error;
+use serde::Serialize;
+
+use crate::exit::Exit;
+
+/// An error that knows its exit code, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Coded {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+    source: Option<Error>,
+}
+
+/// An error as programs read it, on standard error.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    error: Inner,
+}
+
+#[derive(Debug, Serialize)]
+struct Inner {
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Coded {
+    /// Returns an error with this exit code and message.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None, source: None }
+    }
+
+    /// Says what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says why it happened.
+    pub(crate) fn because(mut self, source: impl Into<Error>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+impl fmt::Display for Coded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Coded {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| source.as_ref() as &(dyn StdError + 'static))
+    }
+}
+
+impl Report {
+    /// Returns the report of an error.
+    pub(crate) fn new(error: &Error) -> Self {
+        let (exit, hint) = judge(error);
+        Self { error: Inner { code: exit.as_str(), message: format!("{error:#}"), hint } }
+    }
+}
+
+/// Returns the exit code of an error, and what to do about it where the message does not say so already.
+pub(crate) fn judge(error: &Error) -> (Exit, Option<String>) {
+    for link in error.chain() {
+        if let Some(coded) = link.downcast_ref::<Coded>() {
+            return (coded.exit, coded.hint.clone());
+        }
+        let exit = link
+            .downcast_ref::<tidings::Error>()
+            .map(of_events)
+            .or_else(|| link.downcast_ref::<tidings_worker::Error>().and_then(of_worker))
+            .or_else(|| link.downcast_ref::<tidings_migrations::Error>().and_then(of_migrations))
+            .or_else(|| link.downcast_ref::<sqlx::Error>().and_then(of_driver));
+        if let Some(exit) = exit {
+            return (exit, default_hint(exit));
+        }
+        if is_refusal(link) {
+            return (Exit::Refused, None);
+        }
+    }
+    (Exit::Failed, None)
+}
+
+fn default_hint(exit: Exit) -> Option<String> {
+    let hint = match exit {
+        Exit::Database => "check that the database runs and that DATABASE_URL is right",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn is_refusal(link: &(dyn StdError + 'static)) -> bool {
+    link.is::<tidings::endpoint::EndpointError>()
+        || link.is::<tidings::secret::SecretError>()
+        || link.is::<tidings::secret::KeyringError>()
+        || link.is::<tidings::pattern::PatternError>()
+        || link.is::<tidings::scope::ScopeError>()
+        || link.is::<tidings::deliverer::OpenError>()
+}
+
+fn of_events(error: &tidings::Error) -> Exit {
+    use tidings::Error as E;
+    match error {
+        E::SchemaMissing(_) => Exit::Database,
+        E::Unanswered { source, .. } => of_driver(source).unwrap_or(Exit::Failed),
+        E::SubscriberExists { .. }
+        | E::BadSubscriberName { .. }
+        | E::UnknownKind { .. }
+        | E::Endpoint(_)
+        | E::Secret(_)
+        | E::Sealed { .. }
+        | E::NoKey { .. }
+        | E::Pattern(_)
+        | E::Scope(_)
+        | E::NoSuchType { .. }
+        | E::OutOfRange { .. }
+        | E::Unreplayable { .. } => Exit::Refused,
+        _ => Exit::Failed,
+    }
+}
+
+/// `None` where a source further down decides.
+fn of_worker(error: &tidings_worker::Error) -> Option<Exit> {
+    use tidings_worker::Error as E;
+    match error {
+        E::DuplicateKind { .. } | E::NoDeliverer => Some(Exit::Failed),
+        _ => None,
+    }
+}
+
+fn of_migrations(error: &tidings_migrations::Error) -> Option<Exit> {
+    use tidings_migrations::Error as E;
+    match error {
+        E::ServerTooOld { .. } => Some(Exit::Database),
+        _ => None,
+    }
+}
+
+/// A statement that the server refuses is a failure; a server that does not answer, or not to us, is not there.
+fn of_driver(error: &sqlx::Error) -> Option<Exit> {
+    match error {
+        sqlx::Error::Database(answer) => match answer.code().as_deref() {
+            // Authorization, unknown database, shutting down, too many connections.
+            Some(code) if ["28", "3D", "57", "53"].iter().any(|class| code.starts_with(class)) => {
+                Some(Exit::Database)
+            }
+            _ => None,
+        },
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::Configuration(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed => Some(Exit::Database),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use anyhow::Context;
+    use serde_json::json;
+
+    use super::*;
+
+    fn exit(error: impl Into<Error>) -> Exit {
+        judge(&error.into().context("do something")).0
+    }
+
+    #[test]
+    fn every_class_of_error_has_its_exit_code() {
+        let refused = || sqlx::Error::Io(io::Error::from(io::ErrorKind::ConnectionRefused));
+        assert_eq!(exit(Error::msg("something else")), Exit::Failed);
+        assert_eq!(exit(Coded::new(Exit::NotFound, "no such event")), Exit::NotFound);
+        assert_eq!(exit(refused()), Exit::Database);
+        assert_eq!(exit(tidings::Error::SchemaMissing(sqlx::Error::RowNotFound)), Exit::Database);
+        assert_eq!(
+            exit(tidings::Error::Unanswered { doing: "read", source: refused() }),
+            Exit::Database
+        );
+        assert_eq!(
+            exit(tidings::Error::Unanswered { doing: "read", source: sqlx::Error::RowNotFound }),
+            Exit::Failed
+        );
+        assert_eq!(exit(tidings::Error::SubscriberExists { name: "x".into() }), Exit::Refused);
+        assert_eq!(exit(tidings::endpoint::EndpointError::HttpsOnly), Exit::Refused);
+        assert_eq!(exit(tidings_migrations::Error::Connect(refused())), Exit::Database);
+        let worker = tidings_worker::Error::Unanswered { doing: "hold", source: refused() };
+        assert_eq!(exit(worker), Exit::Database);
+    }
+
+    #[test]
+    fn server_that_is_too_old_is_named_with_the_way_out() {
+        let error = Err::<(), _>(tidings_migrations::Error::ServerTooOld { version: "12.22".into() })
+            .context("start")
+            .unwrap_err();
+        assert_eq!(judge(&error).0, Exit::Database);
+        assert_eq!(
+            format!("{error:#}"),
+            "start: migrate: the server is PostgreSQL 12.22, and Tidings needs 13 or later; \
+             upgrade the server, or point DATABASE_URL at a newer one"
+        );
+    }
+
+    #[test]
+    fn error_is_reported_as_one_document() {
+        let coded = Coded::new(Exit::NotFound, "there is no subscriber `x`")
+            .hint("list them with `tidings subscriber list`")
+            .because(Error::msg("gone"));
+        let report = serde_json::to_value(Report::new(&coded.into())).unwrap();
+        let expected = json!({"error": {
+            "code": "not_found",
+            "message": "there is no subscriber `x`: gone",
+            "hint": "list them with `tidings subscriber list`",
+        }});
+        assert_eq!(report, expected);
+    }
+}

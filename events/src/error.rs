@@ -1,0 +1,286 @@
+//! What can go wrong, as situations.
+
+use uuid::Uuid;
+
+use crate::{
+    endpoint::EndpointError,
+    pattern::PatternError,
+    scope::ScopeError,
+    secret::{KeyringError, SecretError},
+};
+
+/// The result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong.
+///
+/// Everything up to [`Error::NoPartition`] leaves the application's transaction usable: it is found before any SQL is
+/// sent, or answered by the database as a status.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A view of the event cannot be built; nothing was sent.
+    #[error("build the notification view of `{event_type}`")]
+    Unbuildable {
+        /// The type.
+        event_type: &'static str,
+        /// What a field's `Serialize` said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The scope of the event cannot be built; nothing was sent.
+    #[error("build the scope of `{event_type}`")]
+    Unscopable {
+        /// The type.
+        event_type: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: ScopeError,
+    },
+    /// The event is too large; nothing was sent.
+    #[error("the {part} of `{event_type}` has {bytes} bytes, and {max} are allowed; send a reference to large data")]
+    TooLarge {
+        /// The type.
+        event_type: String,
+        /// Which part.
+        part: &'static str,
+        /// How many bytes it has.
+        bytes: usize,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// The event nests too deeply; nothing was sent.
+    #[error("the {part} of `{event_type}` nests deeper than {max} levels; flatten it")]
+    TooDeep {
+        /// The type.
+        event_type: String,
+        /// Which part.
+        part: &'static str,
+        /// How many levels are allowed.
+        max: usize,
+    },
+    /// A tenant, an ordering key or an idempotency key is longer than 255 bytes; nothing was sent.
+    #[error("the {part} has {bytes} bytes, and 255 are allowed; use its SHA-256 instead")]
+    KeyTooLong {
+        /// Which of them.
+        part: &'static str,
+        /// How many bytes it has.
+        bytes: usize,
+    },
+    /// The database does not know the type.
+    #[error("event type `{event_type}` version {version} is not in the database's catalogue; sync the application's catalogue at start")]
+    UnknownType {
+        /// The type.
+        event_type: String,
+        /// Its version.
+        version: i16,
+    },
+    /// The type has been retired.
+    #[error("event type `{event_type}` is retired; register its successor")]
+    RetiredType {
+        /// The type.
+        event_type: String,
+    },
+    /// The idempotency key was used for an event with other content.
+    #[error("the idempotency key was used for event {event_id}, which has other content; use a key that belongs to this one event")]
+    IdempotencyConflict {
+        /// The event that has the key.
+        event_id: Uuid,
+    },
+    /// The event id was used for an event with other content.
+    #[error("event id {event_id} was used for an event with other content")]
+    EventConflict {
+        /// The id.
+        event_id: Uuid,
+    },
+    /// The event id is no `UUIDv7` of the last or the next hour.
+    #[error("event id {event_id} is not a UUIDv7 of the last or the next hour; leave it out")]
+    BadEventId {
+        /// The id.
+        event_id: Uuid,
+    },
+    /// There is no partition for today: no worker has run for a week.
+    #[error("there is no partition for today's events; run a worker, which makes them ahead of time")]
+    NoPartition,
+    /// The database refused a scope or key that this library let pass.
+    #[error("register `{event_type}`: the database answered with status {status}")]
+    Refused {
+        /// The type.
+        event_type: String,
+        /// The status.
+        status: String,
+    },
+    /// Two event types of one name and version, or a catalogue that cannot be stored.
+    #[error(transparent)]
+    Catalogue(#[from] crate::catalogue::CatalogueError),
+    /// A subscriber of that name exists.
+    #[error("a subscriber named `{name}` exists already; choose another name, or remove it first")]
+    SubscriberExists {
+        /// The name.
+        name: String,
+    },
+    /// A name that no subscriber may have.
+    #[error("`{name}` cannot be the name of a subscriber; use letters, digits, `.`, `_` and `-`, 100 at most, beginning with a letter or digit; digits alone would be taken for an id")]
+    BadSubscriberName {
+        /// The name.
+        name: String,
+    },
+    /// There is no such subscriber, or it has been removed.
+    #[error("there is no subscriber {subscriber_id}; list them to find its id")]
+    NoSuchSubscriber {
+        /// The id.
+        subscriber_id: i32,
+    },
+    /// A kind that no worker has announced.
+    #[error("no worker has announced the kind `{kind}`; known are: {known}")]
+    UnknownKind {
+        /// The kind.
+        kind: String,
+        /// Those that are known.
+        known: String,
+    },
+    /// The endpoint of a webhook is refused.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A signing secret that cannot be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A secret that cannot be opened.
+    #[error("open the secret of subscriber `{name}`")]
+    Sealed {
+        /// The subscriber.
+        name: String,
+        /// Why not.
+        #[source]
+        source: KeyringError,
+    },
+    /// A secret is sealed, and there is no key to open it.
+    #[error("the secret of subscriber `{name}` is sealed and there is no key; set TIDINGS_KEY to the one it was sealed with")]
+    NoKey {
+        /// The subscriber.
+        name: String,
+    },
+    /// A subscriber is to have a secret, and there is no key to seal it with.
+    #[error(
+        "subscriber `{name}` signs with a secret, and there is no key to seal it with; set TIDINGS_KEY to the base64 of 32 random bytes, here and for the workers"
+    )]
+    NoSealingKey {
+        /// The subscriber.
+        name: String,
+    },
+    /// A pattern that cannot be subscribed to.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// A scope that cannot be subscribed to.
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+    /// A subscription to a type that does not exist.
+    #[error("event type `{event_type}` is not in the catalogue; known are: {known}")]
+    NoSuchType {
+        /// The type.
+        event_type: String,
+        /// Those that are known, the closest first.
+        known: String,
+    },
+    /// A subscription to a scope that no event of its type has.
+    #[error("no event of `{event_type}` has the scope `{scope}`: its keys are {keys}, in this order")]
+    ScopeMismatch {
+        /// The type.
+        event_type: String,
+        /// The scope that was asked for.
+        scope: String,
+        /// The keys of the type's scope, from the general to the particular.
+        keys: String,
+    },
+    /// A value that is no JSON object where one is needed.
+    #[error("the {field} of a subscriber is a JSON object, such as {{}}")]
+    NotObject {
+        /// Which value.
+        field: &'static str,
+    },
+    /// A text that the database cannot store.
+    #[error("the {field} contains the character U+0000, which the database cannot store; remove it")]
+    Unstorable {
+        /// Which text.
+        field: &'static str,
+    },
+    /// A number that is out of its range.
+    #[error("{field} is {value}, and {allowed} is allowed")]
+    OutOfRange {
+        /// Which number.
+        field: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// The event of a dead letter is gone, and there is no partition for its day.
+    #[error("dead letter {dead_id} cannot be replayed: it carries no copy of its event")]
+    Unreplayable {
+        /// The dead letter.
+        dead_id: i64,
+    },
+    /// The subscriber of a dead letter has been removed.
+    #[error("dead letter {dead_id} cannot be replayed: its subscriber was removed")]
+    SubscriberGone {
+        /// The dead letter.
+        dead_id: i64,
+    },
+    /// A test drains a fan-out that only a worker expands.
+    #[error(
+        "the fan-out of event {event_id} is too large for its transaction and expanded by a worker after the commit; use at most 64 subscribers in this test"
+    )]
+    Unexpanded {
+        /// The event.
+        event_id: Uuid,
+    },
+    /// Somebody else has changed the row meanwhile.
+    #[error("{what} was changed by somebody else meanwhile; read it again")]
+    Changed {
+        /// What was changed.
+        what: String,
+    },
+    /// A row that the schema allows and this code does not understand.
+    #[error("read {table}.{column} of row {row}: the value is not understood")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key.
+        row: String,
+    },
+    /// The schema is missing, or older than this code.
+    #[error("the schema `tidings` is missing or too old; run `tidings migrate`")]
+    SchemaMissing(#[source] sqlx::Error),
+    /// The database did not answer.
+    #[error("{doing}")]
+    Unanswered {
+        /// What was being attempted.
+        doing: &'static str,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+}
+
+impl Error {
+    /// Returns whether the same call may succeed later without anybody doing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unanswered { .. } | Self::Changed { .. })
+    }
+
+    /// Says what was being attempted when the driver failed.
+    pub(crate) fn unanswered(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| {
+            let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+            // undefined_function, invalid_schema_name, undefined_table
+            if matches!(code.as_deref(), Some("42883" | "3F000" | "42P01")) {
+                Self::SchemaMissing(source)
+            } else {
+                Self::Unanswered { doing, source }
+            }
+        }
+    }
+}

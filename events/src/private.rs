@@ -1,0 +1,18 @@
+//! What the derives need from this crate; no part of its public interface.
+
+mod message;
+
+pub use schemars;
+pub use serde;
+pub use serde_json;
+pub use tidings_analytics as analytics;
+
+pub use self::message::{Message, contains, same};
+pub use crate::{
+    event::{
+        schema::{LayerSchema, schema},
+        view::{Nested, notification},
+    },
+    layer::{covered, name_fault, scope_fault},
+    name::{fault_of, reserved},
+};

@@ -1,0 +1,10 @@
+-- explain: say who would be notified of an event, and why.
+select
+  r.subscriber_id as "subscriber_id!",
+  r.name as "name!",
+  r.kind as "kind!",
+  r.subscription_id as "subscription_id!",
+  r.pattern as "pattern!",
+  r.matched_scope as "matched_scope!",
+  r.ordered as "ordered!"
+from tidings.explain_route($1, $2, $3) r

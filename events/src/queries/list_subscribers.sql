@@ -1,0 +1,23 @@
+-- list_subscribers: read a page of the subscribers that are not deleted, by id.
+select
+  s.subscriber_id as "subscriber_id!",
+  s.tenant,
+  s.name,
+  s.kind,
+  s.config,
+  s.paused_at,
+  s.disabled_at,
+  s.disabled_reason,
+  case when s.retry_after_until > clock_timestamp() then s.retry_after_until end as held_back_until,
+  s.created_at,
+  (
+    select count(*) from tidings.subscription u
+    where u.subscriber_id = s.subscriber_id and u.deleted_at is null
+  ) as "subscriptions!"
+from tidings.subscriber s
+where s.deleted_at is null
+  and s.subscriber_id > greatest($3::int, 0)
+  and ($1::text is null or s.tenant = $1)
+  and ($2::text is null or s.kind = $2)
+order by s.subscriber_id
+limit $4

@@ -1,0 +1,128 @@
+//! The queries of this crate, one function each.
+//!
+//! Recipe: write `queries/<verb>.sql`, whose first line names the query and its purpose; add the function here; run
+//! `make sqlx`.
+
+use sqlx::{PgConnection, PgTransaction};
+use uuid::Uuid;
+
+use crate::{Error, Result, register::Draft};
+
+/// What registering answered.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) status: String,
+    pub(crate) event_id: Option<Uuid>,
+    pub(crate) lanes: Vec<i32>,
+}
+
+pub(crate) async fn register(tx: &mut PgTransaction<'_>, draft: &Draft) -> Result<Written> {
+    let options = &draft.options;
+    let delay_ms =
+        options.delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 1000));
+    let row = sqlx::query_file!(
+        "src/queries/register.sql",
+        draft.event_type,
+        draft.version,
+        draft.payload,
+        draft.telemetry,
+        draft.headers,
+        options.tenant,
+        &draft.scopes,
+        draft.ordering_key,
+        options.idempotency_key,
+        delay_ms,
+        options.occurred_at,
+        options.event_id,
+    )
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(Error::unanswered("register the event"))?;
+    Ok(Written {
+        status: row.status,
+        event_id: row.event_id,
+        lanes: row.lanes.unwrap_or_default(),
+    })
+}
+
+/// Registers many; the answer is as long as `drafts`, or an error that names the first that was refused.
+pub(crate) async fn register_many(
+    tx: &mut PgTransaction<'_>,
+    drafts: &[Draft],
+) -> Result<Vec<Written>> {
+    let types: Vec<String> = drafts.iter().map(|draft| draft.event_type.to_owned()).collect();
+    let versions: Vec<i16> = drafts.iter().map(|draft| draft.version).collect();
+    let payloads: Vec<String> = drafts.iter().map(|draft| draft.payload.clone()).collect();
+    let telemetries: Vec<Option<String>> =
+        drafts.iter().map(|draft| draft.telemetry.clone()).collect();
+    let headers: Vec<Option<String>> = drafts.iter().map(|draft| draft.headers.clone()).collect();
+    let tenants: Vec<String> = drafts.iter().map(|draft| draft.options.tenant.clone()).collect();
+    let scopes: Vec<String> =
+        drafts.iter().map(|draft| draft.scopes.last().cloned().unwrap_or_default()).collect();
+    let keys: Vec<Option<String>> =
+        drafts.iter().map(|draft| draft.ordering_key.clone()).collect();
+    let rows = sqlx::query_file!(
+        "src/queries/register_many.sql",
+        &types,
+        &versions,
+        &payloads,
+        &telemetries as &[Option<String>],
+        &headers as &[Option<String>],
+        &tenants,
+        &scopes,
+        &keys as &[Option<String>],
+    )
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(Error::unanswered("register the events"))?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Written {
+            status: row.status,
+            event_id: row.event_id,
+            lanes: row.lanes.unwrap_or_default(),
+        })
+        .collect())
+}
+
+/// A subscriber as it is stored.
+#[derive(Debug)]
+pub(crate) struct LaneRow {
+    pub(crate) subscriber_id: i32,
+    pub(crate) tenant: String,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) shard: i16,
+    pub(crate) config: serde_json::Value,
+    pub(crate) in_flight_max: Option<i32>,
+    pub(crate) rate_per_s: Option<f64>,
+    pub(crate) retry: Option<serde_json::Value>,
+    pub(crate) paused: bool,
+    pub(crate) disabled: bool,
+    pub(crate) deleted: bool,
+    pub(crate) retry_after_ms: Option<i64>,
+    pub(crate) sealed: Vec<Vec<u8>>,
+}
+
+pub(crate) async fn lanes(conn: &mut PgConnection, ids: &[i32]) -> Result<Vec<LaneRow>> {
+    sqlx::query_file_as!(LaneRow, "src/queries/lanes.sql", ids)
+        .fetch_all(conn)
+        .await
+        .map_err(Error::unanswered("read the subscribers of the lanes"))
+}
+
+pub(crate) async fn disable(conn: &mut PgConnection, id: i32, reason: &str) -> Result<bool> {
+    let done = sqlx::query_file!("src/queries/disable.sql", id, reason)
+        .execute(conn)
+        .await
+        .map_err(Error::unanswered("disable the subscriber"))?;
+    Ok(done.rows_affected() > 0)
+}
+
+pub(crate) async fn hold_back(conn: &mut PgConnection, id: i32, floor_ms: i64) -> Result<()> {
+    sqlx::query_file!("src/queries/hold_back.sql", id, floor_ms)
+        .execute(conn)
+        .await
+        .map_err(Error::unanswered("hold the subscriber back"))?;
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! What of a configuration may be shown.
+//!
+//! The path of a URL, the value of a header and whatever else is text may be a secret, and only a kind's deliverer
+//! knows which of them is.
+//! So of texts nothing is shown, but for the host of a URL; numbers and the names of fields stay.
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::endpoint;
+
+/// Stands for a text that is not shown.
+const HIDDEN: &str = "…";
+
+/// Below it nothing is taken for a URL: a header's value is a secret as a whole.
+const HEADERS: &str = "headers";
+
+/// Returns `config` as it may be shown.
+pub(super) fn mask(config: &Value) -> Value {
+    map_texts(config, &|text| web_url(text).unwrap_or_else(|| HIDDEN.to_owned()))
+}
+
+/// Returns where a subscriber with this `config` is called, as far as it may be shown.
+pub(super) fn endpoint(config: &Value) -> Option<String> {
+    web_url(config.get("url")?.as_str()?)
+}
+
+fn map_texts(value: &Value, show: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(show(text)),
+        Value::Array(items) => items.iter().map(|item| map_texts(item, show)).collect(),
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(name, value)| {
+                    let value = match name.as_str() {
+                        HEADERS => map_texts(value, &|_| HIDDEN.to_owned()),
+                        _ => map_texts(value, show),
+                    };
+                    (name.clone(), value)
+                })
+                .collect::<Map<_, _>>(),
+        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+fn web_url(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    matches!(url.scheme(), "http" | "https").then(|| endpoint::redacted(&url))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_texts_only_the_host_of_a_url_is_shown() {
+        let config = json!({
+            "url": "https://user:s3cr3t@example.com:8443/hook/s3cr3t?token=s3cr3t#s3cr3t",
+            "headers": {"authorization": "Bearer s3cr3t", "x-callback": "https://s3cr3t.example"},
+            "timeout_ms": 2000,
+            "write_key": "s3cr3t",
+            "nested": [{"token": "s3cr3t", "on": true, "none": null}],
+            "other": "ftp://s3cr3t.example",
+        });
+        assert_eq!(
+            mask(&config),
+            json!({
+                "url": "https://example.com:8443/…",
+                "headers": {"authorization": "…", "x-callback": "…"},
+                "timeout_ms": 2000,
+                "write_key": "…",
+                "nested": [{"token": "…", "on": true, "none": null}],
+                "other": "…",
+            })
+        );
+    }
+
+    #[test]
+    fn endpoint_is_there_only_where_the_configuration_has_one() {
+        let endpoint_of = |config| endpoint(&config);
+        let shown = Some("https://example.com/…".to_owned());
+        assert_eq!(endpoint_of(json!({"url": "https://example.com/a/b"})), shown);
+        for config in [json!({}), json!({"url": 7}), json!({"url": "no url"}), json!(null)] {
+            assert_eq!(endpoint_of(config), None);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+pub mod error;
+pub mod holder;
+pub mod rule;
+pub mod shard;
+mod store;
+
+pub use error::{Error, Result};
+pub use holder::{Held, Holder, Options, Session};
+pub use shard::{Holdings, ShardId, ShardState};

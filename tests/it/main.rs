@@ -1,0 +1,6 @@
+//! The journeys.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod embedded;
+mod pooler;

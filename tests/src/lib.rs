@@ -1,0 +1,37 @@
+//! The harness: real servers for tests, made in milliseconds, gone with the test process.
+//!
+//! * [`Server`] and [`Database`]: one Postgres per test binary, one database per test.
+//! * [`Pooler`]: `PgBouncer` in transaction mode before a database.
+//! * [`Receiver`]: a webhook endpoint that answers by a script and remembers everything.
+//! * [`Proxy`]: a cable to a server that can be cut at the worst moment.
+//! * [`Process`]: a program under test that can be killed, stopped and continued.
+//! * [`signal`]: waiting for a condition instead of sleeping; [`clock`]: moving time instead of waiting for it.
+//!
+//! Everything panics with what it knows when a test cannot go on.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot go on should stop"
+)]
+
+pub mod clock;
+mod database;
+mod pooler;
+mod process;
+mod proxy;
+pub mod receiver;
+mod server;
+pub mod signal;
+mod temporary;
+
+pub use clock::advance;
+pub use database::Database;
+pub use pooler::{Pooler, find_pgbouncer};
+pub use process::{Launch, Process};
+pub use proxy::{Direction, Moment, Proxy};
+pub use receiver::{Gate, Received, Receiver, Reply};
+pub use server::{Kind, Server, search};
+pub use signal::{Signal, eventually};
+pub use temporary::Temporary;

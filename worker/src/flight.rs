@@ -1,0 +1,149 @@
+//! One batch on its way to its destination.
+//!
+//! No connection is held meanwhile. A panic of the destination is a failed attempt, so is a call that takes too
+//! long; when the term of the lane is gone the call is dropped and nothing is said of it.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use sqlx::PgPool;
+use tidings::{
+    deliverer::{Answer, Destination, Verdict},
+    delivery::Delivery,
+};
+use tidings_ownership::ShardId;
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{pump::Message, settlement::Read, store};
+
+/// What became of one delivery.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) read: Read,
+    pub(crate) answer: Answer,
+    pub(crate) elapsed: Duration,
+    /// Its worker has died too often while it was alone in flight: it was not attempted.
+    pub(crate) poison: bool,
+}
+
+/// What became of a batch, under the term it was read.
+#[derive(Debug)]
+pub(crate) struct Landed {
+    pub(crate) lane: i32,
+    pub(crate) term: i64,
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
+/// A batch about to start.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) lane: i32,
+    pub(crate) term: i64,
+    pub(crate) destination: Result<Arc<dyn Destination>, String>,
+    pub(crate) reads: Vec<Read>,
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) careful: Option<Careful>,
+}
+
+/// The permission to be alone in flight, in a shard whose owners died.
+#[derive(Debug)]
+pub(crate) struct Careful {
+    pub(crate) pool: PgPool,
+    pub(crate) worker_id: Uuid,
+    pub(crate) shard: ShardId,
+    /// Held until the delivery has returned.
+    pub(crate) _alone: OwnedSemaphorePermit,
+}
+
+/// A delivery whose worker died so often before is not tried again.
+const CRASHES_MAX: i16 = 2;
+
+impl Flight {
+    /// Starts the batch in a task of its own.
+    pub(crate) fn start(self, messages: mpsc::UnboundedSender<Message>) {
+        tokio::spawn(async move {
+            let cancel = self.cancel.clone();
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                landed = self.fly() => {
+                    // The pump is gone only when the process is.
+                    drop(messages.send(Message::Landed(landed)));
+                }
+            }
+        });
+    }
+
+    async fn fly(mut self) -> Landed {
+        let began = Instant::now();
+        let (answers, poison) = match self.take_care().await {
+            Ok(false) => (self.deliver().await, false),
+            Ok(true) => (Vec::new(), true),
+            Err(answer) => (vec![answer], false),
+        };
+        let elapsed = began.elapsed();
+        let mut answers = answers.into_iter();
+        let outcomes = self
+            .reads
+            .into_iter()
+            .map(|read| {
+                let answer = answers.next().unwrap_or_else(|| {
+                    Answer::failed(Verdict::Retry, "the destination did not answer for this delivery")
+                });
+                Outcome { read, answer, elapsed, poison }
+            })
+            .collect();
+        Landed { lane: self.lane, term: self.term, outcomes }
+    }
+
+    /// Notes a careful attempt before it starts; answers whether the delivery is poison.
+    async fn take_care(&mut self) -> Result<bool, Answer> {
+        let (Some(careful), Some(read)) = (&self.careful, self.reads.first()) else {
+            return Ok(false);
+        };
+        let noted = async {
+            let mut conn = careful.pool.acquire().await.map_err(crate::Error::unanswered("connect"))?;
+            store::careful(&mut conn, careful.worker_id, (&careful.shard, self.term), read).await
+        };
+        match noted.await {
+            Ok(Some(crashes)) => Ok(crashes > CRASHES_MAX),
+            // Not noted, so not started.
+            Ok(None) => Err(Answer::failed(Verdict::Retry, "the delivery was taken over by another worker")),
+            Err(error) => Err(Answer::failed(Verdict::Retry, error.to_string())),
+        }
+    }
+
+    async fn deliver(&self) -> Vec<Answer> {
+        let destination = match &self.destination {
+            Ok(destination) => destination,
+            Err(reason) => return self.all(|| Answer::failed(Verdict::Retry, reason.clone())),
+        };
+        let timeout = destination.timeout();
+        // The destination may panic when it is asked, and while it works.
+        let work = AssertUnwindSafe(async { destination.deliver(&self.deliveries).await }).catch_unwind();
+        match tokio::time::timeout(timeout, work).await {
+            Ok(Ok(answers)) => answers,
+            Ok(Err(panic)) => {
+                let what = panic
+                    .downcast_ref::<&str>()
+                    .map(|text| (*text).to_owned())
+                    .or_else(|| panic.downcast_ref::<String>().cloned())
+                    .unwrap_or_default();
+                self.all(|| Answer::failed(Verdict::Retry, format!("the deliverer panicked: {what}")))
+            }
+            Err(_) => self.all(|| {
+                let text = format!("no answer within {} ms", timeout.as_millis());
+                Answer::failed(Verdict::Retry, text)
+            }),
+        }
+    }
+
+    fn all(&self, answer: impl Fn() -> Answer) -> Vec<Answer> {
+        self.reads.iter().map(|_| answer()).collect()
+    }
+}

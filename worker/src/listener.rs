@@ -1,0 +1,42 @@
+//! Hearing the wake-ups of other processes.
+//!
+//! A wake-up may be lost at any time, and is lost for certain while the listener reconnects; the scan covers it.
+
+use std::time::Duration;
+
+use sqlx::{PgPool, postgres::PgListener};
+use tidings::wake;
+use tokio_util::sync::CancellationToken;
+
+use crate::telemetry;
+
+/// How long to wait before listening anew.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Listens until `stop` is cancelled.
+pub(crate) async fn run(pool: PgPool, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = listen(&pool) => if let Err(error) = outcome {
+                telemetry::listening_failed(&error);
+            },
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+async fn listen(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(wake::CHANNEL).await?;
+    loop {
+        // `None` is a connection that was lost and found again, and whatever was sent meanwhile is lost.
+        if let Some(notification) = listener.try_recv().await? {
+            wake::note(&wake::parse(notification.payload()));
+        }
+        wake::wake();
+    }
+}

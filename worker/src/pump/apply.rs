@@ -1,0 +1,356 @@
+//! Applying what came back: from a call, and from a destination.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tidings::{deliverer::Verdict, subscriber};
+use tokio::time::Instant;
+
+use super::Pump;
+use crate::{
+    Result,
+    flight::{Careful, Flight, Landed, Outcome},
+    lane::Progress,
+    session::Link,
+    settlement::{Action, Reason, Settlement},
+    store::{Key, Row, Summary, Work, Worked},
+    telemetry,
+};
+
+/// A row that was due a moment too late is looked for a moment later.
+const SLACK: Duration = Duration::from_millis(2);
+
+/// The longest pause after calls that failed.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// A row that somebody else has locked is tried again after so long.
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
+
+/// A floor shorter than this is not worth writing down for the next owner.
+const FLOOR_NOTED_MIN: Duration = Duration::from_secs(2);
+
+impl Pump {
+    /// Applies the answer of a call.
+    pub(super) fn apply(&mut self, (link, work, worked): (Link, Work, Result<Worked>), now: Instant) {
+        self.link = Some(link);
+        for reading in &work.readings {
+            if let Some(lane) = self.state.lanes.get_mut(&reading.lane) {
+                lane.reading = false;
+            }
+        }
+        match worked {
+            Ok(worked) => {
+                self.state.failures = 0;
+                self.state.pause_until = None;
+                self.state.settle_max = None;
+                self.settled(&work, &worked.summary, now);
+                self.fetched(&work, worked, now);
+            }
+            Err(error) => self.failed(work, &error, now),
+        }
+    }
+
+    /// A call whose outcome is unknown is repeated: every settlement matches the due time that was read.
+    fn failed(&mut self, work: Work, error: &crate::Error, now: Instant) {
+        self.state.failures = self.state.failures.saturating_add(1);
+        telemetry::call_failed(error, self.state.failures, work.settlements.len());
+        let count = work.settlements.len();
+        if error.is_refusal() && self.state.failures > 1 {
+            // One settlement that cannot be stored must not hold up the others for ever.
+            if count == 1 {
+                telemetry::settlement_dropped(work.settlements.first().map(|(_, s)| s.read.delivery_id));
+                self.forget(work.settlements.into_iter().map(|(_, settlement)| settlement));
+            } else {
+                self.state.settle_max = Some((count / 2).max(1));
+                self.requeue(work.settlements.into_iter().map(|(_, settlement)| settlement));
+            }
+        } else {
+            self.requeue(work.settlements.into_iter().map(|(_, settlement)| settlement));
+        }
+        for reading in work.readings {
+            self.enqueue(reading.lane);
+        }
+        let pause = Duration::from_millis(50) * self.state.failures.min(40);
+        self.state.pause_until = Some(now + pause.min(PAUSE_MAX));
+        if self.state.settlements.is_empty() {
+            // Nothing to try it with but reads.
+            self.state.failures = 0;
+        }
+    }
+
+    fn requeue(&mut self, settlements: impl DoubleEndedIterator<Item = Settlement>) {
+        for settlement in settlements.rev() {
+            self.state.settlements.push_front(settlement);
+        }
+    }
+
+    /// Forgets rows whose settlement was given up; they are read again.
+    fn forget(&mut self, settlements: impl Iterator<Item = Settlement>) {
+        for settlement in settlements {
+            if let Some(lane) = self.state.lanes.get_mut(&settlement.read.lane) {
+                lane.known.remove(&settlement.read.delivery_id);
+                lane.rewind();
+            }
+            self.enqueue(settlement.read.lane);
+        }
+    }
+
+    /// Takes settled rows out of the lanes' hands.
+    fn settled(&mut self, work: &Work, summary: &Summary, now: Instant) {
+        let set = |ids: &[i64]| ids.iter().copied().collect::<HashSet<_>>();
+        let (lost, missing, locked) = (set(&summary.lost), set(&summary.missing), set(&summary.locked));
+        telemetry::settled(&self.shared.counters, work, summary);
+        for (_, settlement) in &work.settlements {
+            let read = &settlement.read;
+            let Some(lane) = self.state.lanes.get_mut(&read.lane) else {
+                continue;
+            };
+            if lost.contains(&read.delivery_id) {
+                // The next hold says so, and drops the lane.
+                continue;
+            }
+            if locked.contains(&read.delivery_id) {
+                self.state.settlements.push_back(settlement.clone());
+                self.state.pause_until = Some(now + LOCKED_PAUSE);
+                continue;
+            }
+            lane.known.remove(&read.delivery_id);
+            lane.used_at = now;
+            if missing.contains(&read.delivery_id) && settlement.action != Action::Delivered {
+                // Somebody has moved it; it may lie below the cursor now.
+                lane.rewind();
+            }
+            match settlement.action {
+                Action::Retry(delay) | Action::Defer(delay) => {
+                    lane.due_at(now + delay + SLACK);
+                    self.set_timer(read.lane);
+                }
+                // Its follower, if it has one, has just become due.
+                Action::Delivered | Action::Bury(_) if read.key_hash.is_some() => lane.ready = true,
+                Action::Delivered | Action::Bury(_) => {}
+            }
+            self.enqueue(read.lane);
+        }
+    }
+
+    /// Moves the cursors and starts what is new.
+    fn fetched(&mut self, work: &Work, worked: Worked, now: Instant) {
+        if let Some(pair) = worked.pair {
+            self.state.bound.add(pair);
+        }
+        let bound = self.state.bound.at(worked.summary.horizon);
+        let clock = worked.pair.map(|pair| pair.read_at);
+        let owned: HashSet<i32> = worked.summary.owned.iter().copied().collect();
+        let mut by_lane: HashMap<i32, Vec<Row>> = HashMap::new();
+        for row in worked.rows {
+            by_lane.entry(row.read.lane).or_default().push(row);
+        }
+        // From the lane at which the answer was cut on, nothing was read to its end.
+        let mut cut = false;
+        for reading in &work.readings {
+            if !owned.contains(&reading.holding) {
+                continue;
+            }
+            let rows = by_lane.remove(&reading.lane).unwrap_or_default();
+            cut |= rows.iter().any(|row| row.cut);
+            let last: Option<Key> = rows.last().map(|row| (row.read.due_at, row.read.delivery_id));
+            let end = !cut && rows.len() < usize::try_from(reading.limit).unwrap_or(usize::MAX);
+            let Some(lane) = self.state.lanes.get_mut(&reading.lane) else {
+                continue;
+            };
+            lane.ready = !end || lane.stirred;
+            lane.advance(Progress { last, end, bound, clock }, now);
+            self.start(reading.lane, rows, now);
+            if self.state.lanes.get(&reading.lane).is_some_and(|lane| lane.ready) {
+                self.enqueue(reading.lane);
+            }
+        }
+    }
+
+    /// Starts the rows of a lane that are not in hand yet.
+    fn start(&mut self, id: i32, rows: Vec<Row>, now: Instant) {
+        let held = self.holdings.borrow().clone();
+        let Some(lane) = self.state.lanes.get_mut(&id) else {
+            return;
+        };
+        let trusted = held.is_trusted(now) && held.term(&lane.shard) == Some(lane.term);
+        let mut capacity = lane.capacity(now);
+        let backstop = lane.is_backstop(now);
+        let mut reads = Vec::new();
+        let mut deliveries = Vec::new();
+        let mut gone = Vec::new();
+        for row in rows {
+            if row.parked || lane.known.contains_key(&row.read.delivery_id) {
+                continue;
+            }
+            if backstop {
+                telemetry::sweep_found(&self.shared.counters, id, row.read.delivery_id);
+            }
+            let Some(delivery) = row.delivery else {
+                lane.known.insert(row.read.delivery_id, row.read.due_at);
+                gone.push(row.read);
+                continue;
+            };
+            if !trusted || capacity == 0 {
+                // Read and not started: it lies below the cursor now.
+                lane.rewind();
+                break;
+            }
+            capacity -= 1;
+            lane.known.insert(row.read.delivery_id, row.read.due_at);
+            reads.push(row.read);
+            deliveries.push(delivery);
+        }
+        let term = lane.term;
+        lane.in_flight += reads.len();
+        if let Some(bucket) = &mut lane.bucket {
+            bucket.take(reads.len());
+        }
+        telemetry::fetched(&self.shared.counters, reads.len());
+        self.launch(id, reads, deliveries, &held);
+        for read in gone {
+            let text = "the event is gone: its partition was dropped, or it was erased";
+            let action = Action::Bury(Reason::EventGone);
+            self.state.settlements.push_back(Settlement::unattempted(read, term, action, text));
+        }
+    }
+
+    fn launch(
+        &mut self,
+        id: i32,
+        mut reads: Vec<crate::settlement::Read>,
+        mut deliveries: Vec<tidings::delivery::Delivery>,
+        held: &tidings_ownership::Holdings,
+    ) {
+        let Some(lane) = self.state.lanes.get_mut(&id) else {
+            return;
+        };
+        let batch_max = match &lane.terms.destination {
+            Ok(destination) if !lane.careful => destination.batch_max().max(1),
+            _ => 1,
+        };
+        while !reads.is_empty() {
+            let rest = batch_max.min(reads.len());
+            let (next_reads, next_deliveries) = (reads.split_off(rest), deliveries.split_off(rest));
+            let careful = if lane.careful {
+                let Ok(alone) = Arc::clone(&self.shared.careful).try_acquire_owned() else {
+                    // Another delivery is alone in flight; these are read again when it has returned.
+                    lane.in_flight -= reads.len() + next_reads.len();
+                    for read in reads.iter().chain(&next_reads) {
+                        lane.known.remove(&read.delivery_id);
+                    }
+                    lane.rewind();
+                    lane.due_at(Instant::now() + Duration::from_millis(20));
+                    self.set_timer(id);
+                    return;
+                };
+                Some(Careful {
+                    pool: self.shared.pool.clone(),
+                    worker_id: held.worker_id,
+                    shard: lane.shard.clone(),
+                    _alone: alone,
+                })
+            } else {
+                None
+            };
+            let flight = Flight {
+                lane: id,
+                term: lane.term,
+                destination: lane.terms.destination.clone(),
+                reads,
+                deliveries,
+                cancel: lane.cancel.clone(),
+                careful,
+            };
+            flight.start(self.sender.clone());
+            (reads, deliveries) = (next_reads, next_deliveries);
+        }
+    }
+
+    /// Takes in a batch that has returned.
+    pub(super) fn land(&mut self, landed: Landed, now: Instant) {
+        let Some(lane) = self.state.lanes.get_mut(&landed.lane) else {
+            return;
+        };
+        // Under a term that is gone nothing is settled any more.
+        if lane.term != landed.term {
+            return;
+        }
+        lane.in_flight = lane.in_flight.saturating_sub(landed.outcomes.len());
+        lane.used_at = now;
+        for outcome in landed.outcomes {
+            self.decide(landed.lane, outcome, now);
+        }
+        if self.state.lanes.get(&landed.lane).is_some_and(|lane| lane.ready) {
+            self.enqueue(landed.lane);
+        }
+    }
+
+    fn decide(&mut self, id: i32, outcome: Outcome, now: Instant) {
+        let Some(lane) = self.state.lanes.get_mut(&id) else {
+            return;
+        };
+        let Outcome { read, answer, elapsed, poison } = outcome;
+        if poison {
+            let text = "its worker died twice while it was alone in flight";
+            let action = Action::Bury(Reason::WorkerDied);
+            self.state.settlements.push_back(Settlement::unattempted(read, lane.term, action, text));
+            return;
+        }
+        let action = Action::after(answer.verdict, &read, &lane.terms.ladder, rand::random());
+        match answer.verdict {
+            Verdict::RetryAfter(floor) => {
+                let until = now + floor;
+                if lane.not_before.is_none_or(|before| before < until) {
+                    lane.not_before = Some(until);
+                    lane.due_at(until);
+                    self.hold_back(id, floor);
+                    self.set_timer(id);
+                }
+            }
+            Verdict::Gone => {
+                lane.terms.stopped = true;
+                let reason = answer.error.clone().unwrap_or_else(|| "the destination is gone".to_owned());
+                self.disable(id, reason);
+            }
+            Verdict::Delivered | Verdict::Retry | Verdict::Refused => {}
+        }
+        let Some(term) = self.state.lanes.get(&id).map(|lane| lane.term) else {
+            return;
+        };
+        telemetry::attempted(&self.shared.counters, &read, &action, elapsed);
+        self.state.settlements.push_back(Settlement::new(read, term, action, answer, elapsed));
+    }
+
+    /// Writes the floor down for the next owner of the lane.
+    fn hold_back(&self, id: i32, floor: Duration) {
+        if floor < FLOOR_NOTED_MIN {
+            return;
+        }
+        let pool = self.shared.pool.clone();
+        tokio::spawn(async move {
+            if let Ok(mut conn) = pool.acquire().await
+                && let Err(error) = subscriber::hold_back(&mut conn, id, floor).await
+            {
+                telemetry::not_noted(id, &error);
+            }
+        });
+    }
+
+    fn disable(&self, id: i32, reason: String) {
+        let pool = self.shared.pool.clone();
+        tokio::spawn(async move {
+            let Ok(mut conn) = pool.acquire().await else {
+                return;
+            };
+            match subscriber::disable(&mut conn, id, &reason).await {
+                Ok(true) => telemetry::disabled(id, &reason),
+                Ok(false) => {}
+                Err(error) => telemetry::not_noted(id, &error),
+            }
+        });
+    }
+}

@@ -1,0 +1,2 @@
+-- unpark: make every parked head of these lanes due.
+select tidings.unpark_heads($1) as "unparked!"

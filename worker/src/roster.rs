@@ -1,0 +1,105 @@
+//! Which kinds of subscriber a worker serves, and how a subscriber becomes the terms of a lane.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use sqlx::PgPool;
+use tidings::{deliverer::Deliverer, subscriber};
+use tidings_ownership::{Holdings, ShardId};
+use tokio::sync::watch;
+
+use crate::{Error, Result, ladder::Ladder, lane::Terms, system};
+
+/// In flight where nobody sets a limit and the destination cannot be opened.
+const IN_FLIGHT_CLOSED: usize = 1;
+
+/// The deliverers of a worker, by kind.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Roster {
+    deliverers: BTreeMap<String, Arc<dyn Deliverer>>,
+}
+
+impl Roster {
+    pub(crate) fn new(deliverers: Vec<Arc<dyn Deliverer>>) -> Result<Self> {
+        let mut roster = Self::default();
+        for deliverer in deliverers {
+            let kind = deliverer.kind().to_owned();
+            if kind == system::GROUP || roster.deliverers.insert(kind.clone(), deliverer).is_some() {
+                return Err(Error::DuplicateKind { kind });
+            }
+        }
+        if roster.deliverers.is_empty() {
+            return Err(Error::NoDeliverer);
+        }
+        Ok(roster)
+    }
+
+    /// Returns each kind with the number of its shards.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.deliverers.iter().map(|(kind, deliverer)| (kind.as_str(), deliverer.shards()))
+    }
+
+    /// Opens the destination of a subscriber and reads what it asks for.
+    pub(crate) fn open(
+        &self,
+        lane: subscriber::Lane,
+        pool: &PgPool,
+        (holdings, shard, term): (&watch::Receiver<Arc<Holdings>>, &ShardId, i64),
+    ) -> Terms {
+        let ladder = read_ladder(lane.retry.as_ref());
+        let destination = if shard.group.as_ref() == system::GROUP {
+            Ok(system::Expander::open(pool.clone(), holdings.clone(), shard.clone(), term))
+        } else {
+            self.open_subscriber(&lane)
+        };
+        let (ladder, destination) = match (ladder, destination) {
+            (Ok(ladder), destination) => (ladder, destination),
+            (Err(reason), _) => (Ladder::default(), Err(reason)),
+        };
+        let by_kind = destination.as_ref().map_or(IN_FLIGHT_CLOSED, |open| open.in_flight_max());
+        Terms {
+            destination,
+            ladder,
+            in_flight_max: lane
+                .in_flight_max
+                .and_then(|max| usize::try_from(max).ok())
+                .unwrap_or(by_kind)
+                .max(1),
+            rate_per_s: lane.rate_per_s.filter(|rate| *rate > 0.0),
+            stopped: lane.stopped,
+        }
+    }
+
+    fn open_subscriber(
+        &self,
+        lane: &subscriber::Lane,
+    ) -> Result<Arc<dyn tidings::Destination>, String> {
+        let subscriber = lane.subscriber.as_ref().map_err(|error| chain(error))?;
+        let deliverer = self
+            .deliverers
+            .get(&lane.kind)
+            .ok_or_else(|| format!("this worker has no deliverer of kind `{}`", lane.kind))?;
+        deliverer.open(subscriber).map(Arc::from).map_err(|error| error.to_string())
+    }
+}
+
+fn read_ladder(retry: Option<&serde_json::Value>) -> Result<Ladder, String> {
+    let Some(retry) = retry else {
+        return Ok(Ladder::default());
+    };
+    let ladder: Ladder = serde_json::from_value(retry.clone())
+        .map_err(|error| format!("read the retry ladder of the subscriber: {error}"))?;
+    ladder.check().map_err(|error| format!("read the retry ladder of the subscriber: {error}"))?;
+    Ok(ladder)
+}
+
+/// Joins an error and its sources into one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

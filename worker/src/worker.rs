@@ -1,0 +1,251 @@
+//! A worker: what an application starts beside itself, or the binary as a process of its own.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::PgPool;
+use tidings::{deliverer::Deliverer, secret::Keyring};
+use tidings_ownership::{Holder, Holdings, Options, Session};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    task::JoinHandle,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error, Result, listener,
+    log::AttemptLog,
+    maintenance::{self, Retention},
+    pump::{Pump, Shared, State},
+    roster::Roster,
+    scanner,
+    session::Link,
+    system,
+    telemetry::{Counters, Counts},
+};
+
+/// How long a worker that is told to stop waits for what is in flight.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// The entry to this crate.
+#[derive(Clone, Copy, Debug)]
+pub struct Worker;
+
+impl Worker {
+    /// Returns a builder for a worker on the database of `pool`.
+    ///
+    /// The worker takes two connections of its own with the pool's options, one more per pump, and borrows from the
+    /// pool now and then; it holds none while a delivery is under way.
+    #[must_use]
+    pub fn builder(pool: PgPool) -> Builder {
+        Builder {
+            pool,
+            deliverers: Vec::new(),
+            keyring: None,
+            session: Session::Direct,
+            lease: Duration::from_secs(10),
+            log: AttemptLog::All,
+            durable: false,
+            pumps: 2,
+            host: String::new(),
+            retention: Retention::default(),
+            drain_max: DRAIN_MAX,
+        }
+    }
+}
+
+/// What a worker is made of.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    pool: PgPool,
+    deliverers: Vec<Arc<dyn Deliverer>>,
+    keyring: Option<Keyring>,
+    session: Session,
+    lease: Duration,
+    log: AttemptLog,
+    durable: bool,
+    pumps: usize,
+    host: String,
+    retention: Retention,
+    drain_max: Duration,
+}
+
+impl Builder {
+    /// Adds a deliverer; the worker then serves subscribers of its kind.
+    pub fn deliverer(mut self, deliverer: impl Deliverer) -> Self {
+        self.deliverers.push(Arc::new(deliverer));
+        self
+    }
+
+    /// Sets the keys that open the subscribers' secrets.
+    pub fn keyring(mut self, keyring: Keyring) -> Self {
+        self.keyring = Some(keyring);
+        self
+    }
+
+    /// Says how the database is reached: [`Session::Pooled`] behind a pooler in transaction mode.
+    pub fn session(mut self, session: Session) -> Self {
+        self.session = session;
+        self
+    }
+
+    /// Sets how long the database believes in a worker that is not heard of, 1 s to 10 min; the default is 10 s.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease.clamp(Duration::from_secs(1), Duration::from_secs(600));
+        self
+    }
+
+    /// Says which attempts are written down; the default is all.
+    pub fn attempt_log(mut self, log: AttemptLog) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// Makes settlements survive a crash of the server; without, a few may be undone and their deliveries repeated.
+    pub fn durable_settlements(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Sets how many pumps share the worker's shards, 1 to 16; the default is 2. A lane belongs to one.
+    pub fn pumps(mut self, pumps: usize) -> Self {
+        self.pumps = pumps.clamp(1, 16);
+        self
+    }
+
+    /// Sets the name that people see in the list of workers.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// Sets how long events, attempts and dead letters are kept.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Sets how long a worker that is told to stop waits for what is in flight; the default is 30 s.
+    pub fn drain_max(mut self, drain_max: Duration) -> Self {
+        self.drain_max = drain_max;
+        self
+    }
+
+    /// Starts the worker. It works until `shutdown` is cancelled, then drains.
+    ///
+    /// # Errors
+    ///
+    /// No deliverer, or two of one kind; a database that does not answer; a schema that is missing.
+    pub async fn spawn(self, shutdown: CancellationToken) -> Result<Running> {
+        let roster = Roster::new(self.deliverers.clone())?;
+        let mut groups: Vec<String> = Vec::new();
+        for (kind, shards) in roster.kinds() {
+            sqlx::query("select tidings.make_group($1, $2)")
+                .bind(kind)
+                .bind(i32::from(shards))
+                .execute(&self.pool)
+                .await
+                .map_err(Error::unanswered("announce the kinds of subscriber"))?;
+            groups.push(kind.to_owned());
+        }
+        groups.extend([system::GROUP.to_owned(), maintenance::GROUP.to_owned()]);
+        let options =
+            Options { host: self.host.clone(), session: self.session, lease: self.lease, ..Options::new(groups) };
+        let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+        let connect = (*self.pool.connect_options()).clone();
+        let held = Holder::spawn(connect, options, drain.clone(), stop.clone()).await?;
+        let counters = Arc::new(Counters::default());
+        let tasks = self.start(roster, &held, &counters, &stop);
+        let (holdings, drain_max) = (held.holdings.clone(), self.drain_max);
+        let ending = tokio::spawn(async move {
+            shutdown.cancelled().await;
+            drain.cancel();
+            let holder = held.task;
+            let deadline = Instant::now() + drain_max;
+            let in_peace = tokio::time::timeout_at(deadline, holder).await.is_ok();
+            stop.cancel();
+            for task in tasks {
+                drop(task.await);
+            }
+            in_peace
+        });
+        Ok(Running { holdings, counters, ending })
+    }
+
+    fn start(
+        &self,
+        roster: Roster,
+        held: &tidings_ownership::Held,
+        counters: &Arc<Counters>,
+        stop: &CancellationToken,
+    ) -> Vec<JoinHandle<()>> {
+        let shared = Arc::new(Shared {
+            pool: self.pool.clone(),
+            roster,
+            keyring: self.keyring.clone(),
+            log: self.log,
+            durable: self.durable,
+            session: self.session,
+            careful: Arc::new(Semaphore::new(1)),
+            counters: Arc::clone(counters),
+            pumps: self.pumps,
+        });
+        let mut tasks = Vec::new();
+        let mut senders = Vec::new();
+        for index in 0..self.pumps {
+            let (sender, messages) = mpsc::unbounded_channel();
+            senders.push(sender.clone());
+            let pump = Pump {
+                index,
+                shared: Arc::clone(&shared),
+                holdings: held.holdings.clone(),
+                release: held.release.clone(),
+                messages,
+                sender,
+                stop: stop.clone(),
+                link: Some(Link::new((*self.pool.connect_options()).clone(), self.session)),
+                state: State::default(),
+            };
+            tasks.push(tokio::spawn(pump.run()));
+        }
+        let (pool, holdings) = (self.pool.clone(), held.holdings.clone());
+        tasks.push(tokio::spawn(scanner::run(pool.clone(), holdings.clone(), senders, stop.clone())));
+        tasks.push(tokio::spawn(maintenance::run(pool.clone(), holdings, self.retention, stop.clone())));
+        if self.session == Session::Direct {
+            tasks.push(tokio::spawn(listener::run(pool, stop.clone())));
+        }
+        tasks
+    }
+}
+
+/// A worker at work.
+#[derive(Debug)]
+pub struct Running {
+    holdings: watch::Receiver<Arc<Holdings>>,
+    counters: Arc<Counters>,
+    ending: JoinHandle<bool>,
+}
+
+impl Running {
+    /// Returns what it has done since it started.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counters.read()
+    }
+
+    /// Returns what it holds; it changes with every hold.
+    #[must_use]
+    pub fn holdings(&self) -> watch::Receiver<Arc<Holdings>> {
+        self.holdings.clone()
+    }
+
+    /// Waits until it has stopped, after its shutdown was asked for; answers whether everything had been drained.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe; the worker goes on draining.
+    pub async fn finished(&mut self) -> bool {
+        (&mut self.ending).await.unwrap_or(false)
+    }
+}
