@@ -156,6 +156,8 @@ fn of_driver(error: &sqlx::Error) -> Option<Exit> {
             Some(code) if ["28", "3D", "57", "53"].iter().any(|class| code.starts_with(class)) => {
                 Some(Exit::Database)
             }
+            // A function, schema or table that is not there: the schema is missing or too old.
+            Some("42883" | "3F000" | "42P01") => Some(Exit::Database),
             _ => None,
         },
         sqlx::Error::Io(_)

@@ -3,12 +3,15 @@
 //! A catalogue is made once, at start, with [`catalogue!`](crate::catalogue!), and synced into the database, so that
 //! the stock binaries and callers in SQL know the application's types.
 
+mod sync;
+
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use serde::Serialize;
 use serde_json::Value;
 use tidings_analytics::Level;
 
+pub use self::sync::{Change, Changed, StoredType};
 use crate::{event::Audience, name::Name};
 
 /// An event type, as the catalogue knows it.

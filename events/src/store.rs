@@ -3,10 +3,31 @@
 //! Recipe: write `queries/<verb>.sql`, whose first line names the query and its purpose; add the function here; run
 //! `make sqlx`.
 
+pub(crate) mod catalogue;
+pub(crate) mod dead;
+pub(crate) mod log;
+pub(crate) mod subscriber;
+pub(crate) mod subscription;
+pub(crate) mod testing;
+
 use sqlx::{PgConnection, PgTransaction};
 use uuid::Uuid;
 
 use crate::{Error, Result, register::Draft};
+
+/// How many rows a listing gives where nobody says otherwise.
+pub(crate) const LIMIT_DEFAULT: u32 = 100;
+
+/// How many rows a listing gives at most; more is read page by page.
+pub(crate) const LIMIT_MAX: u32 = 1000;
+
+/// Checks how many rows a listing is to give.
+pub(crate) fn limit(limit: u32) -> Result<i64> {
+    if (1..=LIMIT_MAX).contains(&limit) {
+        return Ok(i64::from(limit));
+    }
+    Err(Error::OutOfRange { field: "limit", value: limit.to_string(), allowed: "1 to 1000" })
+}
 
 /// What registering answered.
 #[derive(Debug)]

@@ -1,14 +1,32 @@
 //! A destination with its own lane.
+//!
+//! People see a subscriber as a [`Summary`] or a [`Detail`], which show no secret; a deliverer sees a [`Subscriber`],
+//! its secrets in clear, and its owner works the [`Lane`].
+//! Our own lane, which expands large fan-outs, is neither listed nor found nor changed here.
+
+mod add;
+mod mask;
+mod view;
 
 use std::time::Duration;
 
 use sqlx::PgConnection;
 
+pub use self::{
+    add::{Added, CONFIG_BYTES_MAX, NewSubscriber, add},
+    view::{Detail, Filter, State, StoredSecret, Summary, find, list},
+};
 use crate::{
     Error, Result,
     secret::{Keyring, Secret},
     store,
 };
+
+/// The kind whose destinations are webhooks.
+const WEBHOOK: &str = "webhook";
+
+/// The lane of our own work.
+const SYSTEM_LANE: i32 = 0;
 
 /// A subscriber as a deliverer sees it, its secrets in clear.
 #[derive(Clone, Debug)]
@@ -62,6 +80,60 @@ pub async fn lanes(
 ) -> Result<Vec<Lane>> {
     let rows = store::lanes(conn, ids).await?;
     Ok(rows.into_iter().map(|row| row.open(keyring)).collect())
+}
+
+/// Reads a subscriber with its secrets in clear, to deliver something to it out of turn, a ping for example; `None` if
+/// there is none.
+///
+/// # Errors
+///
+/// A secret that cannot be opened, or a database that does not answer.
+pub async fn open(
+    conn: &mut PgConnection,
+    keyring: Option<&Keyring>,
+    id: i32,
+) -> Result<Option<Subscriber>> {
+    if id == SYSTEM_LANE {
+        return Ok(None);
+    }
+    let rows = store::lanes(conn, &[id]).await?;
+    let lane = rows.into_iter().find(|row| !row.deleted).map(|row| row.open(keyring));
+    lane.map(|lane| lane.subscriber).transpose()
+}
+
+/// Stops deliveries to a subscriber until it is resumed; they wait. Answers whether there is such a subscriber.
+///
+/// Requests in flight end; new ones stop when the owner of the lane has seen the pause, within a second or so.
+/// Called again it changes nothing.
+///
+/// # Errors
+///
+/// The database did not answer.
+pub async fn pause(conn: &mut PgConnection, id: i32) -> Result<bool> {
+    store::subscriber::pause(conn, id).await
+}
+
+/// Ends a pause, and whatever the system itself has decided against the subscriber; what has waited is due at once.
+///
+/// Answers whether there is such a subscriber.
+///
+/// # Errors
+///
+/// The database did not answer.
+pub async fn resume(conn: &mut PgConnection, id: i32) -> Result<bool> {
+    store::subscriber::resume(conn, id).await
+}
+
+/// Removes a subscriber with its subscriptions, its secrets and what was still to be delivered to it.
+///
+/// Answers whether there was one.
+/// Its name is free again; its dead letters and attempts stay until their retention ends.
+///
+/// # Errors
+///
+/// The database did not answer.
+pub async fn remove(conn: &mut PgConnection, id: i32) -> Result<bool> {
+    store::subscriber::remove(conn, id).await
 }
 
 /// Stops delivering to a subscriber, for a reason that is shown to people; its deliveries wait.

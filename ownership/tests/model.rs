@@ -36,8 +36,8 @@ struct Rules<const W: usize, const S: usize> {
     lease: u8,
     /// How many mishaps there are in all: crashes, stops, cut sessions, lost answers, late calls, drains.
     mishaps: u8,
-    /// How many owners a shard may see, so that the world is finite.
-    term_max: u8,
+    /// Whether a settlement may be on its way.
+    settles: bool,
     flaw: Option<Flaw>,
 }
 
@@ -71,8 +71,6 @@ struct World<const W: usize, const S: usize> {
 struct Shard {
     owner: Option<u8>,
     term: u8,
-    /// How many owners it has had; no part of the protocol.
-    owners: u8,
 }
 
 /// One identity: its row in the database, and the process behind it.
@@ -111,8 +109,6 @@ enum Process {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct Belief {
     term: u8,
-    /// Which owner it is, counted from one; no part of the protocol.
-    owners: u8,
     give_up: bool,
     /// It has been drained and is not worked on any more, but the release has not been answered.
     released: bool,
@@ -140,7 +136,8 @@ struct Answer<const S: usize> {
 struct Settlement {
     shard: u8,
     term: u8,
-    owners: u8,
+    /// Whether the shard has changed hands since.
+    stale: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -195,7 +192,7 @@ impl<const W: usize, const S: usize> Model for Rules<W, S> {
                     if worker.answer.is_none() && worker.beliefs.iter().flatten().any(|belief| belief.give_up) {
                         actions.push(Action::Hold(w, true));
                     }
-                    if world.settlement.is_none() {
+                    if self.settles && world.settlement.is_none() {
                         actions.extend((0..S).filter(|s| worker.beliefs[*s].is_some()).map(|s| Action::Settle(w, s)));
                     }
                 }
@@ -209,11 +206,7 @@ impl<const W: usize, const S: usize> Model for Rules<W, S> {
     fn next_state(&self, world: &Self::State, action: Action) -> Option<Self::State> {
         let mut next = *world;
         self.apply(&mut next, action);
-        (next != *world).then(|| next.sorted())
-    }
-
-    fn within_boundary(&self, world: &Self::State) -> bool {
-        world.shards.iter().all(|shard| shard.owners <= self.term_max)
+        (next != *world).then(|| next.sorted().with_ranks())
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
@@ -221,11 +214,11 @@ impl<const W: usize, const S: usize> Model for Rules<W, S> {
             Property::always(ONE_OWNER, |rules: &Self, world: &World<W, S>| {
                 (0..S).all(|s| world.workers.iter().filter(|worker| rules.works(worker, s)).count() <= 1)
             }),
-            Property::always(TERMS_GROW, |_, world: &World<W, S>| world.shards.iter().all(|shard| shard.term >= shard.owners)),
+            Property::always(TERMS_GROW, |_, world: &World<W, S>| world.terms_grow()),
             Property::always(STALE_REFUSED, |_, world: &World<W, S>| {
                 world.settlement.is_none_or(|settlement| {
                     let shard = world.shards[usize::from(settlement.shard)];
-                    shard.term != settlement.term || shard.owners == settlement.owners
+                    shard.term != settlement.term || !settlement.stale
                 })
             }),
             Property::always(DEAD_OWN_NOTHING, |_, world: &World<W, S>| {
@@ -287,7 +280,7 @@ impl<const W: usize, const S: usize> Rules<W, S> {
                 self.carry_out(world, w, call);
                 return;
             }
-            Action::Hear(w) => return self.hear(&mut world.workers[w]),
+            Action::Hear(w) => return self.hear(world, w),
             Action::CarryOut(w) => {
                 if let Some(call) = world.workers[w].late.take() {
                     let answer = world.workers[w].answer;
@@ -300,8 +293,8 @@ impl<const W: usize, const S: usize> Rules<W, S> {
             }
             Action::Continue(w) => return world.workers[w].process = Process::Running,
             Action::Settle(w, s) => {
-                if let Some(Belief { term, owners, .. }) = world.workers[w].beliefs[s] {
-                    world.settlement = u8::try_from(s).ok().map(|shard| Settlement { shard, term, owners });
+                if let Some(Belief { term, .. }) = world.workers[w].beliefs[s] {
+                    world.settlement = u8::try_from(s).ok().map(|shard| Settlement { shard, term, stale: false });
                 }
                 return;
             }
@@ -350,13 +343,15 @@ impl<const W: usize, const S: usize> Rules<W, S> {
             }
         }
         let Decision { mut give_up, take } = self.decision(world, w, call.draining);
-        for shard in world.shards.iter_mut().filter(|shard| shard.owner.is_none()).take(usize::from(take)) {
+        let free = world.shards.iter_mut().enumerate().filter(|(_, shard)| shard.owner.is_none());
+        for (s, shard) in free.take(usize::from(take)) {
             let term = shard.term + u8::from(self.flaw != Some(Flaw::TermStays));
-            *shard = Shard { owner: me, term, owners: shard.owners + 1 };
+            *shard = Shard { owner: me, term };
+            world.settlement.iter_mut().filter(|sent| usize::from(sent.shard) == s).for_each(|sent| sent.stale = true);
         }
         let mut owned = [None; S];
         for (shard, belief) in world.shards.iter().zip(&mut owned).rev().filter(|(shard, _)| shard.owner == me) {
-            *belief = Some(Belief { term: shard.term, owners: shard.owners, give_up: give_up > 0, released: false });
+            *belief = Some(Belief { term: shard.term, give_up: give_up > 0, released: false });
             give_up = give_up.saturating_sub(1);
         }
         if call.draining && owned.iter().all(Option::is_none) {
@@ -387,12 +382,13 @@ impl<const W: usize, const S: usize> Rules<W, S> {
     }
 
     /// The process's part of a hold.
-    fn hear(&self, worker: &mut Worker<S>) {
+    fn hear(&self, world: &mut World<W, S>, w: usize) {
+        let worker = &mut world.workers[w];
         let Some(answer) = worker.answer.take() else { return };
         worker.held_ago = if self.flaw == Some(Flaw::TrustFromAnswer) { 0 } else { answer.began_ago };
         let Some(owned) = answer.owned else {
             if self.flaw != Some(Flaw::BurialIgnored) {
-                *worker = Worker { process: worker.process, draining: worker.draining, late: worker.late, ..self.nobody() };
+                self.rejoin(world, w);
             }
             return;
         };
@@ -409,6 +405,15 @@ impl<const W: usize, const S: usize> Rules<W, S> {
         }
     }
 
+    /// A worker that was declared dead comes back under a new identity, if this world has room for one.
+    fn rejoin(&self, world: &mut World<W, S>, w: usize) {
+        let Worker { row, late, draining, .. } = world.workers[w];
+        world.workers[w] = Worker { row, late, ..self.nobody() };
+        if let Some(free) = world.workers.iter_mut().find(|worker| **worker == self.nobody()) {
+            *free = Worker { process: Process::Running, draining, ..self.nobody() };
+        }
+    }
+
     /// Whether a worker may be working on a shard, now or when it is continued.
     fn works(&self, worker: &Worker<S>, s: usize) -> bool {
         worker.process != Process::Absent
@@ -418,12 +423,13 @@ impl<const W: usize, const S: usize> Rules<W, S> {
 
     /// Whether everybody who has a row lives and has heard of it, and no hold of anybody would change anything.
     fn is_at_rest(&self, world: &World<W, S>) -> bool {
-        let quiet = |worker: &Worker<S>| {
-            worker.process == Process::Running && !worker.draining && worker.answer.is_none() && worker.late.is_none()
+        let live: Vec<usize> = (0..W).filter(|w| world.workers[*w].process == Process::Running).collect();
+        let quiet = |worker: &Worker<S>| match worker.process {
+            Process::Running => worker.row.is_some_and(|row| !row.draining) && !worker.draining,
+            Process::Absent | Process::Stopped => worker.row.is_none(),
         };
-        let live = (0..W).filter(|w| world.workers[*w].row.is_some());
-        world.workers.iter().any(|worker| worker.row.is_some())
-            && world.workers.iter().all(|worker| worker.row.is_none() || quiet(worker))
+        !live.is_empty()
+            && world.workers.iter().all(|worker| quiet(worker) && worker.late.is_none())
             && live.into_iter().all(|w| self.decision(world, w, false) == Decision::default())
     }
 
@@ -478,7 +484,7 @@ impl<const W: usize, const S: usize> World<W, S> {
     fn sorted(self) -> Self {
         let owns = |w: usize| self.shards.map(|shard| shard.owner.is_some_and(|owner| usize::from(owner) == w));
         let mut order: [usize; W] = std::array::from_fn(|w| w);
-        order.sort_by_key(|w| (self.workers[*w], owns(*w)));
+        order.sort_by_cached_key(|w| (self.workers[*w], owns(*w)));
         let place = |owner: u8| order.iter().position(|w| *w == usize::from(owner)).and_then(|w| u8::try_from(w).ok());
         Self {
             shards: self.shards.map(|shard| Shard { owner: shard.owner.and_then(place), ..shard }),
@@ -486,11 +492,46 @@ impl<const W: usize, const S: usize> World<W, S> {
             ..self
         }
     }
+
+    /// Returns the same world with small terms: nothing depends on how great they are, only on which is greater.
+    fn with_ranks(mut self) -> Self {
+        for s in 0..S {
+            let mut terms = Vec::with_capacity(8);
+            self.each_term(s, |term| terms.push(*term));
+            terms.sort_unstable();
+            terms.dedup();
+            self.each_term(s, |term| *term = terms.iter().position(|t| t == term).and_then(|r| u8::try_from(r).ok()).unwrap_or(u8::MAX));
+        }
+        self
+    }
+
+    fn each_term(&mut self, s: usize, mut with: impl FnMut(&mut u8)) {
+        with(&mut self.shards[s].term);
+        for worker in &mut self.workers {
+            worker.beliefs[s].iter_mut().for_each(|belief| with(&mut belief.term));
+            worker.late.iter_mut().filter_map(|call| call.releases[s].as_mut()).for_each(&mut with);
+            let answer = worker.answer.as_mut().and_then(|answer| answer.owned.as_mut());
+            answer.and_then(|owned| owned[s].as_mut()).into_iter().for_each(|belief| with(&mut belief.term));
+        }
+        self.settlement.iter_mut().filter(|sent| usize::from(sent.shard) == s).for_each(|sent| with(&mut sent.term));
+    }
+
+    /// Whether whoever believes to own a shard has an older term than the owner, or is the owner, or was the last.
+    fn terms_grow(&self) -> bool {
+        self.workers.iter().enumerate().all(|(w, worker)| {
+            worker.beliefs.iter().zip(&self.shards).all(|(belief, shard)| {
+                belief.is_none_or(|belief| {
+                    belief.term < shard.term
+                        || belief.term == shard.term && shard.owner.is_none_or(|owner| usize::from(owner) == w)
+                })
+            })
+        })
+    }
 }
 
 /// Sessions of their own: trusted for one tick, dead after two without a session, after three in any case.
 const fn direct<const W: usize, const S: usize>() -> Rules<W, S> {
-    Rules { trust: 1, grace: Some(2), lease: 3, mishaps: 2, term_max: 3, flaw: None }
+    Rules { trust: 1, grace: Some(2), lease: 3, mishaps: 2, settles: false, flaw: None }
 }
 
 /// Behind a pooler: trusted for two ticks, dead after three.
@@ -500,7 +541,7 @@ const fn pooled<const W: usize, const S: usize>() -> Rules<W, S> {
 
 fn holds<const W: usize, const S: usize>(rules: Rules<W, S>) {
     let begin = std::time::Instant::now();
-    let checker = rules.checker().threads(2).spawn_bfs().join();
+    let checker = rules.checker().threads(2).timeout(std::time::Duration::from_secs(30)).spawn_bfs().join();
     eprintln!("W {W} S {S}: {} states, {} unique, depth {}, {:?}", checker.state_count(), checker.unique_state_count(), checker.max_depth(), begin.elapsed());
     checker.assert_properties();
 }
@@ -515,16 +556,48 @@ fn caught<const W: usize, const S: usize>(rules: Rules<W, S>, property: &'static
 }
 
 #[test]
-fn direct_2_3() {
-    holds(direct::<2, 3>());
+fn d22m2() {
+    holds(Rules{mishaps:2,..direct::<2,2>()});
 }
 #[test]
-fn direct_3_2() {
-    holds(direct::<3, 2>());
+fn d22m1s() {
+    holds(Rules{mishaps:1,settles:true,..direct::<2,2>()});
 }
 #[test]
-fn pooled_2_2() {
-    holds(pooled::<2, 2>());
+fn d22m2s() {
+    holds(Rules{mishaps:2,settles:true,..direct::<2,2>()});
+}
+#[test]
+fn d23m1() {
+    holds(Rules{mishaps:1,..direct::<2,3>()});
+}
+#[test]
+fn d32m0() {
+    holds(Rules{mishaps:0,..direct::<3,2>()});
+}
+#[test]
+fn d31m1() {
+    holds(Rules{mishaps:1,..direct::<3,1>()});
+}
+#[test]
+fn d21m3s() {
+    holds(Rules{mishaps:3,settles:true,..direct::<2,1>()});
+}
+#[test]
+fn p22m2() {
+    holds(Rules{mishaps:2,..pooled::<2,2>()});
+}
+#[test]
+fn d34m0() {
+    holds(Rules{mishaps:0,..direct::<3,4>()});
+}
+#[test]
+fn d32m1() {
+    holds(Rules{mishaps:1,..direct::<3,2>()});
+}
+#[test]
+fn d22m3() {
+    holds(Rules{mishaps:3,..direct::<2,2>()});
 }
 #[test]
 fn flaw_release() {

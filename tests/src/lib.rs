@@ -25,6 +25,7 @@ pub mod receiver;
 mod server;
 pub mod signal;
 mod temporary;
+pub mod world;
 
 pub use clock::advance;
 pub use database::Database;
@@ -35,3 +36,4 @@ pub use receiver::{Gate, Received, Receiver, Reply};
 pub use server::{Kind, Server, search};
 pub use signal::{Signal, eventually};
 pub use temporary::Temporary;
+pub use world::{Draft, SOON, World};

@@ -4,16 +4,22 @@ select
   s.tenant,
   s.name,
   s.kind,
+  s.shard as "shard!",
   s.config,
+  s.version,
+  s.in_flight_max,
+  s.rate_per_s,
+  s.retry,
   s.paused_at,
   s.disabled_at,
   s.disabled_reason,
   case when s.retry_after_until > clock_timestamp() then s.retry_after_until end as held_back_until,
   s.created_at,
+  s.updated_at,
   (
     select count(*) from tidings.subscription u
     where u.subscriber_id = s.subscriber_id and u.deleted_at is null
-  ) as "subscriptions!"
+  ) as "subscription_count!"
 from tidings.subscriber s
 where s.deleted_at is null
   and s.subscriber_id > greatest($3::int, 0)

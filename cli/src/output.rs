@@ -1,0 +1,141 @@
+//! What goes to people and to programs: the one place that writes to the terminal.
+//!
+//! Standard output carries the result and nothing else: tables and sheets for people, or one JSON document.
+//! Standard error carries errors, notes, progress and the log.
+//! A reader that goes away (`tidings event list | head`) is no error.
+
+pub(crate) mod progress;
+pub(crate) mod sheet;
+pub(crate) mod style;
+pub(crate) mod table;
+pub(crate) mod text;
+pub(crate) mod when;
+
+use std::io::{self, Write};
+
+use anyhow::{Context, Error, Result};
+use indicatif::MultiProgress;
+use serde::Serialize;
+
+use self::{progress::Progress, sheet::Sheet, style::Style, table::Table};
+use crate::{
+    environment::Environment,
+    failure::{Report, judge},
+};
+
+/// Where results go, and how they look there.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    json: bool,
+    /// Of standard output.
+    style: Style,
+    /// Of standard error.
+    notes: Style,
+    /// How wide tables may be; no bound where nobody looks at them.
+    width: Option<usize>,
+    bars: MultiProgress,
+}
+
+impl Output {
+    /// Returns an output for the terminal, or for whatever else the outputs lead to.
+    pub(crate) fn new(json: bool, environment: &Environment) -> Self {
+        let bars = MultiProgress::new();
+        if json {
+            bars.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+        }
+        Self {
+            json,
+            style: Style { colours: environment.colours_on_stdout && !json },
+            notes: Style { colours: environment.colours_on_stderr && !json },
+            width: environment.width(),
+            bars,
+        }
+    }
+
+    /// Says whether programs read the result.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Returns the progress bars, for whoever else writes to standard error.
+    pub(crate) fn bars(&self) -> MultiProgress {
+        self.bars.clone()
+    }
+
+    /// Begins to show the progress of long work.
+    pub(crate) fn progress(&self, doing: &'static str) -> Progress {
+        Progress::begin(&self.bars, doing)
+    }
+
+    /// Shows a list: a table, or a JSON array.
+    pub(crate) fn list<T: Serialize>(
+        &self,
+        items: &[T],
+        table: impl FnOnce() -> Table,
+    ) -> Result<()> {
+        if self.json {
+            return document(items);
+        }
+        let table = table();
+        if table.is_empty() {
+            return self.note(table.none());
+        }
+        print(&table.render(self.width, self.style))
+    }
+
+    /// Shows one thing: a sheet of its fields, or a JSON object.
+    pub(crate) fn show<T: Serialize + ?Sized>(
+        &self,
+        item: &T,
+        sheet: impl FnOnce() -> Sheet,
+    ) -> Result<()> {
+        if self.json { document(item) } else { print(&sheet().render(self.width, self.style)) }
+    }
+
+    /// Tells people what has been done; programs read `item`.
+    pub(crate) fn done<T: Serialize + ?Sized>(&self, item: &T, said: &str) -> Result<()> {
+        if self.json { document(item) } else { print(&format!("{}\n", text::line(said))) }
+    }
+
+    /// Tells people something that is not part of the result.
+    pub(crate) fn note(&self, said: &str) -> Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        self.complain(&format!("{}\n", text::line(said)))
+    }
+
+    /// Reports an error on standard error.
+    pub(crate) fn error(&self, error: &Error) {
+        let report = if self.json {
+            serde_json::to_string_pretty(&Report::new(error)).unwrap_or_default() + "\n"
+        } else {
+            let said = text::paragraph(&format!("{error:#}"));
+            let mut report = format!("{} {said}\n", self.notes.red("error:"));
+            if let (_, Some(hint)) = judge(error) {
+                report.push_str(&format!("{} {}\n", self.notes.dim("hint:"), text::line(&hint)));
+            }
+            report
+        };
+        // Whoever cannot be told cannot be told that either.
+        drop(self.complain(&report));
+    }
+
+    fn complain(&self, said: &str) -> Result<()> {
+        let write = || io::stderr().lock().write_all(said.as_bytes());
+        self.bars.suspend(write).context("write to standard error")
+    }
+}
+
+fn document<T: Serialize + ?Sized>(item: &T) -> Result<()> {
+    let text = serde_json::to_string_pretty(item).context("write the result as JSON")?;
+    print(&(text + "\n"))
+}
+
+fn print(said: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(said.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("write to standard output"),
+    }
+}

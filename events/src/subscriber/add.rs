@@ -1,0 +1,239 @@
+//! Adding a subscriber: what is asked for, checked before it is written.
+
+use std::fmt;
+
+use rand::CryptoRng;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use sqlx::PgTransaction;
+use zeroize::Zeroizing;
+
+use super::{WEBHOOK, mask::mask, owner};
+use crate::{
+    Error, Result,
+    endpoint::{self, Policy},
+    secret::{Keyring, Secret},
+    store::subscriber as store,
+};
+
+/// The largest configuration, in bytes of JSON; every worker keeps those of its lanes in memory.
+pub const CONFIG_BYTES_MAX: usize = 65_536;
+
+/// The longest tenant, as for events.
+const TENANT_BYTES_MAX: usize = 255;
+
+/// The longest name of a subscriber.
+const NAME_BYTES_MAX: usize = 100;
+
+const IN_FLIGHT_MAX: i32 = 100_000;
+
+const RATE_PER_S_MAX: f64 = 1_000_000.0;
+
+/// A subscriber that is to be added.
+#[derive(Clone)]
+pub struct NewSubscriber {
+    /// The tenant; empty where the application has none. At most 255 bytes.
+    pub tenant: String,
+    /// The name that people use, unique within the tenant: letters, digits, `.`, `_` and `-`, 100 at most, beginning
+    /// with a letter or digit, and not digits alone.
+    pub name: String,
+    /// Which deliverer serves it, `webhook` for example. It never changes.
+    pub kind: String,
+    /// What the deliverer needs to know, a JSON object of at most [`CONFIG_BYTES_MAX`]; of a webhook, an
+    /// [`endpoint::Config`].
+    pub config: Value,
+    /// The secret that signs. A webhook without one gets a fresh one.
+    pub secret: Option<Secret>,
+    /// How many deliveries may be in flight, 1 to 100,000; the kind's default where there is none.
+    pub in_flight_max: Option<i32>,
+    /// How many deliveries may start per second, above 0 and at most 1,000,000; no limit where there is none.
+    pub rate_per_s: Option<f64>,
+    /// When failed deliveries come again, a JSON object; the default ladder where there is none.
+    pub retry: Option<Value>,
+}
+
+/// A subscriber that has been added, in a transaction that has yet to commit.
+#[derive(Serialize)]
+pub struct Added {
+    /// Its id, the number of its lane.
+    pub subscriber_id: i32,
+    /// The secret that was generated, in its text form `whsec_…`; `None` where it was given or none is needed.
+    ///
+    /// It is shown here and never again, so it has to be handed to the subscriber now.
+    #[serde(serialize_with = "write_secret", skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Zeroizing<String>>,
+}
+
+impl NewSubscriber {
+    /// Returns the subscriber without tenant, secret or limits of its own.
+    pub fn new(name: impl Into<String>, kind: impl Into<String>, config: Value) -> Self {
+        Self {
+            tenant: String::new(),
+            name: name.into(),
+            kind: kind.into(),
+            config,
+            secret: None,
+            in_flight_max: None,
+            rate_per_s: None,
+            retry: None,
+        }
+    }
+
+    /// Returns the webhook that calls `url`, with a secret that is generated when it is added.
+    pub fn webhook(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self::new(name, WEBHOOK, json!({"url": url.into()}))
+    }
+
+    /// Checks everything that can be checked without a database.
+    ///
+    /// Of a webhook's URL it judges the text; what its name resolves to is for who has a resolver.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong.
+    pub fn check(&self, policy: &Policy) -> Result<()> {
+        check_name(&self.name)?;
+        if self.tenant.len() > TENANT_BYTES_MAX {
+            return Err(Error::KeyTooLong { part: "tenant", bytes: self.tenant.len() });
+        }
+        if self.tenant.contains('\0') {
+            return Err(Error::Unstorable { field: "tenant" });
+        }
+        check_object("configuration", &self.config)?;
+        if self.kind == WEBHOOK {
+            endpoint::Config::read(&self.config)?.check(policy)?;
+        }
+        if let Some(retry) = &self.retry {
+            check_object("retry ladder", retry)?;
+        }
+        check_range("in_flight_max", self.in_flight_max, "1 to 100000", |number| {
+            (1..=IN_FLIGHT_MAX).contains(number)
+        })?;
+        check_range("rate_per_s", self.rate_per_s, "a number above 0, at most 1000000,", |rate| {
+            *rate > 0.0 && *rate <= RATE_PER_S_MAX
+        })
+    }
+}
+
+impl fmt::Debug for NewSubscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSubscriber")
+            .field("tenant", &self.tenant)
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("config", &mask(&self.config))
+            .field("secret", &self.secret)
+            .field("in_flight_max", &self.in_flight_max)
+            .field("rate_per_s", &self.rate_per_s)
+            .field("retry", &self.retry)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Added {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Added")
+            .field("subscriber_id", &self.subscriber_id)
+            .field("secret", &self.secret.as_ref().map(|_| "…"))
+            .finish()
+    }
+}
+
+/// Adds a subscriber in the caller's transaction.
+///
+/// It gets no events until it has a subscription.
+/// A webhook without a secret gets a fresh one, which is returned once and stored sealed under `keyring`.
+///
+/// # Errors
+///
+/// Those of [`NewSubscriber::check`], a kind that no worker has announced, a name that is taken in its tenant, or a
+/// secret without a key to seal it; the transaction stays usable.
+/// A database that does not answer; the transaction is lost.
+pub async fn add<R: CryptoRng + ?Sized>(
+    tx: &mut PgTransaction<'_>,
+    keyring: Option<&Keyring>,
+    rng: &mut R,
+    policy: &Policy,
+    new: NewSubscriber,
+) -> Result<Added> {
+    new.check(policy)?;
+    let kinds = store::kinds(tx).await?;
+    if !kinds.contains(&new.kind) {
+        return Err(Error::UnknownKind { kind: new.kind, known: kinds.join(", ") });
+    }
+    let generated =
+        (new.secret.is_none() && new.kind == WEBHOOK).then(|| Secret::generate(rng));
+    // Before anything is written: without a key there is nothing to be done about the secret afterwards.
+    let sealing = match (new.secret.as_ref().or(generated.as_ref()), keyring) {
+        (Some(secret), Some(keyring)) => Some((secret, keyring)),
+        (Some(_), None) => return Err(Error::NoSealingKey { name: new.name }),
+        (None, _) => None,
+    };
+    let Some(subscriber_id) = store::add(tx, &new).await? else {
+        return Err(Error::SubscriberExists { name: new.name });
+    };
+    if let Some((secret, keyring)) = sealing {
+        let sealed = keyring.seal(rng, secret.as_bytes(), &owner(subscriber_id));
+        store::add_secret(tx, subscriber_id, &sealed).await?;
+    }
+    Ok(Added { subscriber_id, secret: generated.as_ref().map(Secret::to_text) })
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let may_begin = name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    if may_begin && !is_number && name.len() <= NAME_BYTES_MAX && name.bytes().all(may_stand) {
+        return Ok(());
+    }
+    Err(Error::BadSubscriberName { name: name.chars().take(NAME_BYTES_MAX).collect() })
+}
+
+fn check_object(field: &'static str, value: &Value) -> Result<()> {
+    if !value.is_object() {
+        return Err(Error::NotObject { field });
+    }
+    let bytes = value.to_string().len();
+    if bytes > CONFIG_BYTES_MAX {
+        let value = format!("{bytes} bytes");
+        return Err(Error::OutOfRange { field, value, allowed: "at most 65536 bytes" });
+    }
+    if contains_nul(value) { Err(Error::Unstorable { field }) } else { Ok(()) }
+}
+
+/// Returns whether a text or a name in `value` has a character that `jsonb` refuses.
+fn contains_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(contains_nul),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || contains_nul(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn check_range<T: fmt::Display>(
+    field: &'static str,
+    value: Option<T>,
+    allowed: &'static str,
+    is_allowed: impl Fn(&T) -> bool,
+) -> Result<()> {
+    match value {
+        Some(value) if !is_allowed(&value) => {
+            Err(Error::OutOfRange { field, value: value.to_string(), allowed })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
+fn write_secret<S: Serializer>(
+    secret: &Option<Zeroizing<String>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(|secret| secret.as_str()).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests;

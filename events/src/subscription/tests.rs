@@ -1,0 +1,143 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn stored(event_type: &str, version: i16, scopes: &[&str]) -> StoredType {
+    StoredType {
+        event_type: event_type.to_owned(),
+        version,
+        audience: vec!["notification".to_owned()],
+        scopes: scopes.iter().map(ToString::to_string).collect(),
+        level: "basic".to_owned(),
+        documentation: String::new(),
+        created_at: DateTime::UNIX_EPOCH,
+        updated_at: DateTime::UNIX_EPOCH,
+        retired_at: None,
+    }
+}
+
+fn wanted(pattern: &str, scope: &str, ordered: bool) -> Wanted {
+    Wanted {
+        pattern: Pattern::parse(pattern).unwrap(),
+        scope: Scope::parse(scope).unwrap(),
+        ordered,
+    }
+}
+
+fn verdict(types: &[StoredType], pattern: &str, scope: &str) -> String {
+    let Wanted { pattern, scope, ordered } = wanted(pattern, scope, false);
+    let target = Target { pattern: &pattern, scope: &scope, ordered };
+    check_exact(types, target).map_or_else(|error| error.to_string(), |()| "fits".to_owned())
+}
+
+#[test]
+fn scope_has_to_begin_like_that_of_the_type() {
+    let types = [
+        stored("job:failed", 1, &["project"]),
+        stored("job:failed", 2, &["project", "job"]),
+        stored("order:placed", 1, &[]),
+    ];
+    for (pattern, scope, expected) in [
+        ("job:failed", "", "fits"),
+        ("job:failed", "project=p1", "fits"),
+        ("job:failed", "project=p1/job=j1", "fits"),
+        (
+            "job:failed",
+            "job=j1",
+            "no event of `job:failed` has the scope `job=j1`: its keys are project, job, in this order",
+        ),
+        (
+            "job:failed",
+            "project=p1/job=j1/run=r1",
+            "no event of `job:failed` has the scope `project=p1/job=j1/run=r1`: its keys are project, job, in this order",
+        ),
+        ("order:placed", "shop=s1", "fits"),
+    ] {
+        assert_eq!(verdict(&types, pattern, scope), expected);
+    }
+}
+
+#[test]
+fn unknown_and_retired_types_are_refused_with_the_closest_names() {
+    let mut retired = stored("order:sent", 1, &[]);
+    retired.retired_at = Some(DateTime::UNIX_EPOCH);
+    let types = [stored("order:placed", 1, &[]), stored("user:added", 1, &[]), retired];
+    for name in ["order:sent", "order:posted"] {
+        assert_eq!(
+            verdict(&types, name, ""),
+            format!("event type `{name}` is not in the catalogue; known are: order:placed, user:added")
+        );
+    }
+}
+
+#[test]
+fn plan_keeps_what_is_wanted_and_replaces_what_differs_in_order_alone() {
+    let present = |subscription_id, pattern: &str, ordered| Subscription {
+        subscription_id,
+        subscriber_id: 1,
+        pattern: pattern.to_owned(),
+        tenant: String::new(),
+        scope: String::new(),
+        ordered,
+        created_at: DateTime::UNIX_EPOCH,
+    };
+    let present = [
+        present(1, "order:placed", false),
+        present(2, "order:paid", false),
+        present(3, "order:sent", false),
+    ];
+    let wanted = [
+        wanted("order:placed", "", false),
+        wanted("order:paid", "", false),
+        wanted("order:paid", "", true),
+        wanted("user:added", "", false),
+        wanted("user:added", "", false),
+    ];
+    let plan = Plan::new("", &present, &wanted);
+    assert_eq!(plan.keep, [1]);
+    assert_eq!(plan.replaced, [2]);
+    assert_eq!(plan.remove, [3]);
+    let add: Vec<_> =
+        plan.add.iter().map(|target| (target.pattern.as_str(), target.ordered)).collect();
+    assert_eq!(add, [("order:paid", true), ("user:added", false)]);
+    let elsewhere = Plan::new("acme", &present, &wanted);
+    assert_eq!((elsewhere.keep.len(), elsewhere.remove.len()), (0, 3), "another tenant's");
+}
+
+proptest! {
+    #[test]
+    fn carrying_out_a_plan_leads_to_what_is_wanted(
+        present in proptest::collection::btree_map((0_u8..6, 0_u8..3), any::<bool>(), 0..10),
+        wanted_now in proptest::collection::vec((0_u8..6, 0_u8..3, any::<bool>()), 0..12),
+    ) {
+        let pattern = |n: u8| format!("order:part-{n}:placed");
+        let scope = |n: u8| if n == 0 { String::new() } else { format!("shop=s{n}") };
+        let present: Vec<_> = present.iter().zip(1..).map(|(((p, s), ordered), subscription_id)| Subscription {
+            subscription_id,
+            subscriber_id: 1,
+            pattern: pattern(*p),
+            tenant: String::new(),
+            scope: scope(*s),
+            ordered: *ordered,
+            created_at: DateTime::UNIX_EPOCH,
+        }).collect();
+        let wanted: Vec<_> =
+            wanted_now.iter().map(|(p, s, ordered)| wanted(&pattern(*p), &scope(*s), *ordered)).collect();
+        let plan = Plan::new("", &present, &wanted);
+
+        let kept = present.iter().filter(|row| plan.keep.contains(&row.subscription_id));
+        let mut after: Vec<_> = kept.map(|row| (row.pattern.clone(), row.scope.clone(), row.ordered)).collect();
+        after.extend(plan.add.iter().map(|target| (target.pattern.to_string(), target.scope.to_string(), target.ordered)));
+        let distinct: BTreeSet<_> = after.iter().cloned().collect();
+        prop_assert_eq!(distinct.len(), after.len(), "nothing twice");
+        let expected: BTreeSet<_> = wanted_now.iter().map(|(p, s, _)| {
+            let ordered = wanted_now.iter().any(|(q, t, ordered)| (p, s) == (q, t) && *ordered);
+            (pattern(*p), scope(*s), ordered)
+        }).collect();
+        prop_assert_eq!(distinct, expected);
+        prop_assert_eq!(plan.keep.len() + plan.replaced.len() + plan.remove.len(), present.len(), "each has its fate");
+        prop_assert!(plan.replaced.len() <= plan.add.len());
+    }
+}
