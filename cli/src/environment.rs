@@ -52,6 +52,12 @@ impl Environment {
     }
 }
 
+/// Returns the list of variables without a flag, for the help.
+pub(crate) fn help() -> String {
+    let lines = VARIABLES.map(|(name, meaning)| format!("  {name}\n          {meaning}"));
+    format!("Variables without a flag:\n{}", lines.join("\n"))
+}
+
 /// Returns a variable; an empty one counts as not set.
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())

@@ -71,8 +71,12 @@ impl Exit {
     /// Returns the table of the README.
     #[cfg(test)]
     pub(crate) fn markdown() -> String {
-        let rows = Self::ALL
-            .map(|exit| format!("| {} | `{}` | {} |", exit as u8, exit.as_str(), exit.meaning()));
+        let word = |exit: Self| match exit {
+            Self::Done => String::new(),
+            exit => format!("`{}`", exit.as_str()),
+        };
+        let row = |exit: Self| format!("| {} | {} | {} |", exit as u8, word(exit), exit.meaning());
+        let rows = Self::ALL.map(row);
         format!("| Code | In JSON | Meaning |\n|---|---|---|\n{}\n", rows.join("\n"))
     }
 }

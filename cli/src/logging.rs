@@ -33,7 +33,8 @@ pub(crate) fn start(filter: &str, format: Format, colours: bool, bars: MultiProg
         .with_writer(BesideBars(bars));
     // A second start in one process, a test for example, keeps the first log.
     let started = match format {
-        Format::Text => builder.try_init(),
+        // Every message stands alone; which module it is from is for programs.
+        Format::Text => builder.with_target(false).try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),
     };
     drop(started);

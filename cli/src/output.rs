@@ -4,6 +4,7 @@
 //! Standard error carries errors, notes, progress and the log.
 //! A reader that goes away (`tidings event list | head`) is no error.
 
+pub(crate) mod json;
 pub(crate) mod progress;
 pub(crate) mod sheet;
 pub(crate) mod style;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use self::{progress::Progress, sheet::Sheet, style::Style, table::Table};
 use crate::{
+    arguments::Page,
     environment::Environment,
     failure::{Report, judge},
 };
@@ -50,11 +52,6 @@ impl Output {
             width: environment.width(),
             bars,
         }
-    }
-
-    /// Says whether programs read the result.
-    pub(crate) const fn is_json(&self) -> bool {
-        self.json
     }
 
     /// Returns the progress bars, for whoever else writes to standard error.
@@ -105,13 +102,29 @@ impl Output {
         self.complain(&format!("{}\n", text::line(said)))
     }
 
+    /// Tells people how to go on if a list was cut off by its limit.
+    pub(crate) fn more<T>(
+        &self,
+        page: Page,
+        items: &[T],
+        id: impl FnOnce(&T) -> String,
+    ) -> Result<()> {
+        match items.last() {
+            Some(last) if usize::try_from(page.limit) == Ok(items.len()) => {
+                self.note(&format!("there may be more: --after {}", id(last)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reports an error on standard error.
     pub(crate) fn error(&self, error: &Error) {
         let report = if self.json {
             serde_json::to_string_pretty(&Report::new(error)).unwrap_or_default() + "\n"
         } else {
-            let said = text::paragraph(&format!("{error:#}"));
-            let mut report = format!("{} {said}\n", self.notes.red("error:"));
+            let chain = format!("{error:#}");
+            let mut report =
+                format!("{} {}\n", self.notes.red("error:"), text::paragraph(&chain));
             if let (_, Some(hint)) = judge(error) {
                 report.push_str(&format!("{} {}\n", self.notes.dim("hint:"), text::line(&hint)));
             }

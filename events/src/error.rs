@@ -38,7 +38,9 @@ pub enum Error {
         source: ScopeError,
     },
     /// The event is too large; nothing was sent.
-    #[error("the {part} of `{event_type}` has {bytes} bytes, and {max} are allowed; send a reference to large data")]
+    #[error(
+        "the {part} of `{event_type}` has {bytes} bytes, and {max} are allowed; send a reference to large data"
+    )]
     TooLarge {
         /// The type.
         event_type: String,
@@ -68,7 +70,9 @@ pub enum Error {
         bytes: usize,
     },
     /// The database does not know the type.
-    #[error("event type `{event_type}` version {version} is not in the database's catalogue; sync the application's catalogue at start")]
+    #[error(
+        "event type `{event_type}` version {version} is not in the database's catalogue; sync the application's catalogue at start"
+    )]
     UnknownType {
         /// The type.
         event_type: String,
@@ -82,7 +86,9 @@ pub enum Error {
         event_type: String,
     },
     /// The idempotency key was used for an event with other content.
-    #[error("the idempotency key was used for event {event_id}, which has other content; use a key that belongs to this one event")]
+    #[error(
+        "the idempotency key was used for event {event_id}, which has other content; use a key that belongs to this one event"
+    )]
     IdempotencyConflict {
         /// The event that has the key.
         event_id: Uuid,
@@ -100,7 +106,9 @@ pub enum Error {
         event_id: Uuid,
     },
     /// There is no partition for today: no worker has run for a week.
-    #[error("there is no partition for today's events; run a worker, which makes them ahead of time")]
+    #[error(
+        "there is no partition for today's events; run a worker, which makes them ahead of time"
+    )]
     NoPartition,
     /// The database refused a scope or key that this library let pass.
     #[error("register `{event_type}`: the database answered with status {status}")]
@@ -120,7 +128,9 @@ pub enum Error {
         name: String,
     },
     /// A name that no subscriber may have.
-    #[error("`{name}` cannot be the name of a subscriber; use letters, digits, `.`, `_` and `-`, 100 at most, beginning with a letter or digit; digits alone would be taken for an id")]
+    #[error(
+        "`{name}` cannot be the name of a subscriber; use letters, digits, `.`, `_` and `-`, 100 at most, beginning with a letter or digit; digits alone would be taken for an id"
+    )]
     BadSubscriberName {
         /// The name.
         name: String,
@@ -155,7 +165,9 @@ pub enum Error {
         source: KeyringError,
     },
     /// A secret is sealed, and there is no key to open it.
-    #[error("the secret of subscriber `{name}` is sealed and there is no key; set TIDINGS_KEY to the one it was sealed with")]
+    #[error(
+        "the secret of subscriber `{name}` is sealed and there is no key; set TIDINGS_KEY to the one it was sealed with"
+    )]
     NoKey {
         /// The subscriber.
         name: String,
@@ -183,7 +195,9 @@ pub enum Error {
         known: String,
     },
     /// A subscription to a scope that no event of its type has.
-    #[error("no event of `{event_type}` has the scope `{scope}`: its keys are {keys}, in this order")]
+    #[error(
+        "no event of `{event_type}` has the scope `{scope}`: its keys are {keys}, in this order"
+    )]
     ScopeMismatch {
         /// The type.
         event_type: String,
@@ -199,7 +213,9 @@ pub enum Error {
         field: &'static str,
     },
     /// A text that the database cannot store.
-    #[error("the {field} contains the character U+0000, which the database cannot store; remove it")]
+    #[error(
+        "the {field} contains the character U+0000, which the database cannot store; remove it"
+    )]
     Unstorable {
         /// Which text.
         field: &'static str,

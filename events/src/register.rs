@@ -7,14 +7,7 @@
 use sqlx::PgTransaction;
 use uuid::Uuid;
 
-use crate::{
-    Error, Result,
-    event::Event,
-    options::Options,
-    store,
-    trace,
-    wake,
-};
+use crate::{Error, Result, event::Event, options::Options, store, trace, wake};
 
 /// The largest notification view, in bytes of JSON.
 pub const PAYLOAD_BYTES_MAX: usize = 1_048_576;
@@ -153,8 +146,7 @@ impl Draft {
         if let Some(telemetry) = &telemetry {
             check(event_type, "telemetry view", telemetry, TELEMETRY_BYTES_MAX)?;
         }
-        let scope =
-            event.scope().map_err(|source| Error::Unscopable { event_type, source })?;
+        let scope = event.scope().map_err(|source| Error::Unscopable { event_type, source })?;
         let ordering_key = options.ordering_key.take().or_else(|| event.ordering_key());
         check_key("tenant", Some(&options.tenant))?;
         check_key("ordering key", ordering_key.as_deref())?;

@@ -10,6 +10,7 @@ pub(crate) mod subscriber;
 pub(crate) mod subscription;
 pub(crate) mod testing;
 
+use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgTransaction};
 use uuid::Uuid;
 
@@ -27,6 +28,16 @@ pub(crate) fn limit(limit: u32) -> Result<i64> {
         return Ok(i64::from(limit));
     }
     Err(Error::OutOfRange { field: "limit", value: limit.to_string(), allowed: "1 to 1000" })
+}
+
+/// Reads a column of JSON as the text that it is.
+pub(crate) fn raw(
+    table: &'static str,
+    column: &'static str,
+    text: String,
+    row: &impl ToString,
+) -> Result<Box<RawValue>> {
+    RawValue::from_string(text).map_err(|_| Error::Corrupt { table, column, row: row.to_string() })
 }
 
 /// What registering answered.
@@ -59,11 +70,7 @@ pub(crate) async fn register(tx: &mut PgTransaction<'_>, draft: &Draft) -> Resul
     .fetch_one(&mut **tx)
     .await
     .map_err(Error::unanswered("register the event"))?;
-    Ok(Written {
-        status: row.status,
-        event_id: row.event_id,
-        lanes: row.lanes.unwrap_or_default(),
-    })
+    Ok(Written { status: row.status, event_id: row.event_id, lanes: row.lanes.unwrap_or_default() })
 }
 
 /// Registers many; the answer is as long as `drafts`, or an error that names the first that was refused.
@@ -80,8 +87,7 @@ pub(crate) async fn register_many(
     let tenants: Vec<String> = drafts.iter().map(|draft| draft.options.tenant.clone()).collect();
     let scopes: Vec<String> =
         drafts.iter().map(|draft| draft.scopes.last().cloned().unwrap_or_default()).collect();
-    let keys: Vec<Option<String>> =
-        drafts.iter().map(|draft| draft.ordering_key.clone()).collect();
+    let keys: Vec<Option<String>> = drafts.iter().map(|draft| draft.ordering_key.clone()).collect();
     let rows = sqlx::query_file!(
         "src/queries/register_many.sql",
         &types,

@@ -113,8 +113,9 @@ pub async fn pause(conn: &mut PgConnection, id: i32) -> Result<bool> {
     store::subscriber::pause(conn, id).await
 }
 
-/// Ends a pause, and whatever the system itself has decided against the subscriber; what has waited is due at once.
+/// Ends a pause, and whatever the system itself has decided against the subscriber.
 ///
+/// What has come due meanwhile goes out now.
 /// Answers whether there is such a subscriber.
 ///
 /// # Errors

@@ -111,8 +111,7 @@ impl Notifier {
                     () = shutdown.cancelled() => return,
                     lanes = waker.woken() => lanes,
                 };
-                let payload =
-                    lanes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+                let payload = lanes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
                 if let Err(error) = notify(&pool, &payload).await {
                     tracing::debug!(%error, "workers elsewhere were not woken and will find the event by polling");
                 }

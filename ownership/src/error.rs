@@ -34,7 +34,7 @@ impl Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(|database| database.code());
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         // undefined_function, invalid_schema_name, undefined_table
         match code.as_deref() {
             Some("42883" | "3F000" | "42P01") => Self::SchemaMissing(error),

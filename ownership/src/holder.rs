@@ -30,6 +30,13 @@ use crate::{
 /// Others declare it dead 1.5 s after its last hold at the earliest, so the two never start work at once.
 const TRUST: Duration = Duration::from_secs(1);
 
+/// How a transaction begins behind a pooler in transaction mode that knows nothing of prepared statements.
+///
+/// The driver prepares under names that another client may have used on the same server session, and binds in a step
+/// of its own. So each transaction begins with none of them, and prepares what it needs; use it with
+/// `statement_cache_capacity(0)`.
+pub const BEGIN_POOLED: &str = "begin; deallocate all";
+
 /// How the worker reaches the database.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Session {
@@ -265,8 +272,7 @@ impl Holder {
         match self.options.session {
             Session::Direct => store::hold(conn, hold).await,
             Session::Pooled => {
-                // The driver parses and binds in two steps, which must reach one server.
-                let mut tx = conn.begin().await?;
+                let mut tx = conn.begin_with(BEGIN_POOLED).await?;
                 let answer = store::hold(&mut tx, hold).await?;
                 tx.commit().await?;
                 Ok(answer)

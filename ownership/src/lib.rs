@@ -7,5 +7,5 @@ pub mod shard;
 mod store;
 
 pub use error::{Error, Result};
-pub use holder::{Held, Holder, Options, Session};
+pub use holder::{BEGIN_POOLED, Held, Holder, Options, Session};
 pub use shard::{Holdings, ShardId, ShardState};

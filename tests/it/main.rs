@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod atomicity;
+mod binary;
+mod crash;
 mod delivery;
 mod embedded;
 mod pooler;

@@ -37,19 +37,20 @@ impl Launch {
         Self { program, arguments, environment, folder: None }
     }
 
-    /// Returns a launch of the binary `tidings` that lies beside the test.
+    /// Returns a launch of the program `tidings`, as a binary of this package: cargo builds it anew before each run of
+    /// the journeys, which it does not do for the binaries of other packages.
     ///
     /// # Panics
     ///
-    /// It has not been built: cargo builds the binaries of other packages only when it is told to.
+    /// It has not been built, because no journeys were.
     #[must_use]
     pub fn tidings() -> Self {
         let test = env::current_exe().unwrap();
-        // target/<profile>/deps/<test> lies beside target/<profile>/tidings.
-        let program = test.ancestors().nth(2).unwrap().join("tidings");
+        // target/<profile>/deps/<test> lies beside target/<profile>/tidings-under-test.
+        let program = test.ancestors().nth(2).unwrap().join("tidings-under-test");
         assert!(
             program.is_file(),
-            "{} does not exist; run cargo build -p tidings-cli",
+            "{} does not exist; run cargo build -p tidings-tests",
             program.display()
         );
         Self::new(program)

@@ -2,6 +2,8 @@
 //!
 //! Rows are made through the same functions that applications use, so that what a journey stands on is real.
 
+pub mod owner;
+
 use std::time::Duration;
 
 use sqlx::{PgPool, types::Json};
@@ -179,6 +181,27 @@ impl World {
             (self.pending().await == 0).then_some(())
         })
         .await;
+    }
+
+    /// Runs statements.
+    pub async fn execute(&self, statements: &'static str) {
+        sqlx::raw_sql(statements).execute(&self.pool).await.unwrap();
+    }
+
+    /// Sets when failed deliveries of a subscriber come again.
+    pub async fn set_retry(&self, id: i32, retry: &str) {
+        sqlx::query("update tidings.subscriber set retry = $2::jsonb where subscriber_id = $1")
+            .bind(id)
+            .bind(retry)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
+    /// Says of the lanes that something was written to them, as a commit through the library does.
+    pub fn wake(&self, lanes: &[i32]) {
+        wake::note(lanes);
+        wake::wake();
     }
 
     /// Reads one value.

@@ -6,7 +6,6 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use sqlx::PgPool;
 use tidings::{
     deliverer::{Answer, Destination, Verdict},
     delivery::Delivery,
@@ -19,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{pump::Message, settlement::Read, store};
+use crate::{pump::Message, session::Database, settlement::Read, store};
 
 /// What became of one delivery.
 #[derive(Debug)]
@@ -54,7 +53,7 @@ pub(crate) struct Flight {
 /// The permission to be alone in flight, in a shard whose owners died.
 #[derive(Debug)]
 pub(crate) struct Careful {
-    pub(crate) pool: PgPool,
+    pub(crate) database: Database,
     pub(crate) worker_id: Uuid,
     pub(crate) shard: ShardId,
     /// Held until the delivery has returned.
@@ -107,8 +106,11 @@ impl Flight {
             return Ok(false);
         };
         let noted = async {
-            let mut conn = careful.pool.acquire().await.map_err(crate::Error::unanswered("connect"))?;
-            store::careful(&mut conn, careful.worker_id, (&careful.shard, self.term), read).await
+            let doing = "note a careful attempt";
+            let mut tx = careful.database.begin().await.map_err(crate::Error::unanswered(doing))?;
+            let crashes = store::careful(&mut tx, careful.worker_id, (&careful.shard, self.term), read).await?;
+            tx.commit().await.map_err(crate::Error::unanswered(doing))?;
+            Ok::<_, crate::Error>(crashes)
         };
         match noted.await {
             Ok(Some(crashes)) => Ok(crashes > CRASHES_MAX),

@@ -4,12 +4,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{PgPool, Row};
+use sqlx::{PgTransaction, Row};
 use tidings_ownership::{Holdings, ShardId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::telemetry;
+use crate::{session::Database, telemetry};
 
 /// The group of the leader.
 pub(crate) const GROUP: &str = "maintenance";
@@ -56,7 +56,7 @@ impl Default for Retention {
 
 /// Looks after the tables while this worker is the leader, until `stop` is cancelled.
 pub(crate) async fn run(
-    pool: PgPool,
+    database: Database,
     mut holdings: watch::Receiver<Arc<Holdings>>,
     retention: Retention,
     stop: CancellationToken,
@@ -64,7 +64,7 @@ pub(crate) async fn run(
     let shard = ShardId { group: GROUP.into(), shard: 0 };
     loop {
         let leads = holdings.borrow_and_update().term(&shard).is_some();
-        if leads && let Err(error) = look_after(&pool, retention).await {
+        if leads && let Err(error) = look_after(&database, retention).await {
             telemetry::prune_failed(&error);
         }
         let pause = async {
@@ -86,34 +86,38 @@ pub(crate) async fn run(
 /// # Errors
 ///
 /// The database did not answer.
-pub async fn look_after(pool: &PgPool, retention: Retention) -> Result<(), sqlx::Error> {
-    sqlx::query("select tidings.make_partitions($1)").bind(DAYS_AHEAD).execute(pool).await?;
+async fn look_after(database: &Database, retention: Retention) -> Result<(), sqlx::Error> {
+    let mut tx = database.begin().await?;
+    sqlx::query("select tidings.make_partitions($1)").bind(DAYS_AHEAD).execute(&mut *tx).await?;
     let ahead: Option<i64> = sqlx::query_scalar(
         "select (extract(epoch from tidings.partitioned_until() - clock_timestamp()) / 3600)::bigint",
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *tx)
     .await?;
+    tx.commit().await?;
     if ahead.unwrap_or(0) < HOURS_AHEAD_MIN {
         telemetry::partitions_near_end(ahead.unwrap_or(0));
     }
-    clear_deleted(pool).await?;
-    bury_stale(pool, retention.events).await?;
-    retire(pool, "event", retention.events).await?;
-    retire(pool, "attempt", retention.attempts).await?;
-    prune_dead(pool, retention.dead).await
+    clear_deleted(database).await?;
+    bury_stale(database, retention.events).await?;
+    retire(database, "event", retention.events).await?;
+    retire(database, "attempt", retention.attempts).await?;
+    prune_dead(database, retention.dead).await
 }
 
 /// Removes what is left of deleted subscribers' lanes.
-async fn clear_deleted(pool: &PgPool) -> Result<(), sqlx::Error> {
+async fn clear_deleted(database: &Database) -> Result<(), sqlx::Error> {
     loop {
+        let mut tx = database.begin().await?;
         let removed: i64 = sqlx::query_scalar(
             "select coalesce(sum(tidings.clear_lane(s.subscriber_id, $1)), 0)::bigint from tidings.subscriber s
              where s.deleted_at > clock_timestamp() - interval '7 days'
                and exists (select from tidings.delivery d where d.subscriber_id = s.subscriber_id)",
         )
         .bind(ROWS_MAX)
-        .fetch_one(pool)
+        .fetch_one(&mut *tx)
         .await?;
+        tx.commit().await?;
         if removed == 0 {
             return Ok(());
         }
@@ -121,15 +125,17 @@ async fn clear_deleted(pool: &PgPool) -> Result<(), sqlx::Error> {
     }
 }
 
-async fn bury_stale(pool: &PgPool, age: Duration) -> Result<(), sqlx::Error> {
+async fn bury_stale(database: &Database, age: Duration) -> Result<(), sqlx::Error> {
     loop {
+        let mut tx = database.begin().await?;
         let buried: i32 = sqlx::query_scalar(
             "select tidings.bury_stale(clock_timestamp() - $1 * interval '1 second', $2)",
         )
         .bind(age.as_secs_f64())
         .bind(ROWS_MAX)
-        .fetch_one(pool)
+        .fetch_one(&mut *tx)
         .await?;
+        tx.commit().await?;
         if buried == 0 {
             return Ok(());
         }
@@ -138,7 +144,8 @@ async fn bury_stale(pool: &PgPool, age: Duration) -> Result<(), sqlx::Error> {
 }
 
 /// Drops the partitions that are past their time, one transaction each; a lock that is not free is tried next time.
-async fn retire(pool: &PgPool, parent: &'static str, age: Duration) -> Result<(), sqlx::Error> {
+async fn retire(database: &Database, parent: &'static str, age: Duration) -> Result<(), sqlx::Error> {
+    let mut tx = database.begin().await?;
     let old = sqlx::query(
         "select p.starts_at from tidings.partition p
          where p.parent = $1 and p.ends_at < clock_timestamp() - $2 * interval '1 second'
@@ -146,16 +153,15 @@ async fn retire(pool: &PgPool, parent: &'static str, age: Duration) -> Result<()
     )
     .bind(parent)
     .bind(age.as_secs_f64())
-    .fetch_all(pool)
+    .fetch_all(&mut *tx)
     .await?;
+    tx.commit().await?;
     for row in old {
-        let starts_at: chrono::DateTime<chrono::Utc> = row.get(0);
-        let dropped = sqlx::query_scalar::<_, bool>("select tidings.retire_partition($1, $2, $3)")
-            .bind(parent)
-            .bind(starts_at)
-            .bind(LOCK_MS)
-            .fetch_one(pool)
-            .await;
+        let mut tx = database.begin().await?;
+        let dropped = retire_one(&mut tx, parent, row.get(0)).await;
+        if dropped.is_ok() {
+            tx.commit().await?;
+        }
         match dropped {
             Ok(true) => telemetry::pruned("partition dropped", 1),
             Ok(false) => {}
@@ -167,8 +173,22 @@ async fn retire(pool: &PgPool, parent: &'static str, age: Duration) -> Result<()
     Ok(())
 }
 
-async fn prune_dead(pool: &PgPool, age: Duration) -> Result<(), sqlx::Error> {
+async fn retire_one(
+    tx: &mut PgTransaction<'_>,
+    parent: &'static str,
+    starts_at: chrono::DateTime<chrono::Utc>,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select tidings.retire_partition($1, $2, $3)")
+        .bind(parent)
+        .bind(starts_at)
+        .bind(LOCK_MS)
+        .fetch_one(&mut **tx)
+        .await
+}
+
+async fn prune_dead(database: &Database, age: Duration) -> Result<(), sqlx::Error> {
     loop {
+        let mut tx = database.begin().await?;
         let removed = sqlx::query(
             "delete from tidings.dead d where d.dead_id = any(array(
                select x.dead_id from tidings.dead x
@@ -176,9 +196,10 @@ async fn prune_dead(pool: &PgPool, age: Duration) -> Result<(), sqlx::Error> {
         )
         .bind(age.as_secs_f64())
         .bind(ROWS_MAX)
-        .execute(pool)
+        .execute(&mut *tx)
         .await?
         .rows_affected();
+        tx.commit().await?;
         if removed == 0 {
             return Ok(());
         }

@@ -20,13 +20,12 @@ use std::{
     time::Duration,
 };
 
-use sqlx::PgPool;
 use tidings::{
     secret::Keyring,
     subscriber,
     wake::Waker,
 };
-use tidings_ownership::{Holdings, Session, ShardId};
+use tidings_ownership::{Holdings, ShardId};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     time::Instant,
@@ -41,7 +40,7 @@ use crate::{
     lane::Lane,
     log::AttemptLog,
     roster::Roster,
-    session::Link,
+    session::{Database, Link},
     settlement::Settlement,
     store::{Pending, Work, Worked},
     telemetry::{self, Counters},
@@ -56,12 +55,11 @@ const FOREIGN_MAX: Duration = Duration::from_secs(5);
 /// What a pump shares with the rest of its worker.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) pool: PgPool,
+    pub(crate) database: Database,
     pub(crate) roster: Roster,
     pub(crate) keyring: Option<Keyring>,
     pub(crate) log: AttemptLog,
     pub(crate) durable: bool,
-    pub(crate) session: Session,
     /// One permit: careful deliveries are alone in the process.
     pub(crate) careful: Arc<Semaphore>,
     pub(crate) counters: Arc<Counters>,
@@ -325,7 +323,7 @@ impl Pump {
                 continue;
             };
             let retry_after = read.retry_after;
-            let terms = self.shared.roster.open(read, &self.shared.pool, (&self.holdings, &shard, term));
+            let terms = self.shared.roster.open(read, &self.shared.database, (&self.holdings, &shard, term));
             let lane = match self.state.lanes.get_mut(&id) {
                 Some(lane) if lane.term == term => {
                     lane.change(terms, now);
@@ -356,7 +354,7 @@ fn is_of(shard: &ShardId, index: usize, pumps: usize) -> bool {
 /// Reads the subscribers of lanes, and makes the parked heads of their keys due: whoever parked them may be gone.
 async fn load(shared: &Shared, ids: &[i32]) -> Result<Vec<subscriber::Lane>> {
     let mut tx = shared
-        .pool
+        .database
         .begin()
         .await
         .map_err(crate::Error::unanswered("read the subscribers of the lanes"))?;

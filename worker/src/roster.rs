@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sqlx::PgPool;
 use tidings::{deliverer::Deliverer, subscriber};
 use tidings_ownership::{Holdings, ShardId};
 use tokio::sync::watch;
 
-use crate::{Error, Result, ladder::Ladder, lane::Terms, system};
+use crate::{Error, Result, ladder::Ladder, lane::Terms, session::Database, system};
 
 /// In flight where nobody sets a limit and the destination cannot be opened.
 const IN_FLIGHT_CLOSED: usize = 1;
@@ -42,12 +41,12 @@ impl Roster {
     pub(crate) fn open(
         &self,
         lane: subscriber::Lane,
-        pool: &PgPool,
+        database: &Database,
         (holdings, shard, term): (&watch::Receiver<Arc<Holdings>>, &ShardId, i64),
     ) -> Terms {
         let ladder = read_ladder(lane.retry.as_ref());
         let destination = if shard.group.as_ref() == system::GROUP {
-            Ok(system::Expander::open(pool.clone(), holdings.clone(), shard.clone(), term))
+            Ok(system::Expander::open(database.clone(), holdings.clone(), shard.clone(), term))
         } else {
             self.open_subscriber(&lane)
         };

@@ -6,7 +6,6 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use sqlx::PgPool;
 use tidings_ownership::Holdings;
 use tokio::{
     sync::{mpsc, watch},
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, Result,
     pump::Message,
+    session::Database,
     store::{self, Pending},
     telemetry,
 };
@@ -35,7 +35,7 @@ const COST_FACTOR: u32 = 20;
 
 /// Scans until `stop` is cancelled.
 pub(crate) async fn run(
-    pool: PgPool,
+    database: Database,
     mut holdings: watch::Receiver<Arc<Holdings>>,
     pumps: Vec<mpsc::UnboundedSender<Message>>,
     stop: CancellationToken,
@@ -46,7 +46,7 @@ pub(crate) async fn run(
     let mut held = 0;
     loop {
         let began = Instant::now();
-        match scan(&pool, after).await {
+        match scan(&database, after).await {
             Ok(pending) => {
                 let round = pending.len() < usize::try_from(LANES_MAX).unwrap_or(usize::MAX);
                 after = if round { -1 } else { pending.last().map_or(-1, |row| row.lane) };
@@ -92,8 +92,8 @@ async fn shards_taken(holdings: &mut watch::Receiver<Arc<Holdings>>, held: &mut 
     }
 }
 
-async fn scan(pool: &PgPool, after: i32) -> Result<Vec<Pending>> {
-    let mut tx = pool.begin().await.map_err(Error::unanswered("scan for lanes"))?;
+async fn scan(database: &Database, after: i32) -> Result<Vec<Pending>> {
+    let mut tx = database.begin().await.map_err(Error::unanswered("scan for lanes"))?;
     let pending = store::scan(&mut tx, after, LANES_MAX).await?;
     tx.commit().await.map_err(Error::unanswered("scan for lanes"))?;
     Ok(pending)

@@ -1,9 +1,9 @@
-//! A connection that is used for one call after another, and replaced when a call was not answered.
+//! How a worker talks to its database, directly or through a pooler.
 
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
-use tidings_ownership::Session;
+use sqlx::{Connection, PgConnection, PgPool, PgTransaction, postgres::PgConnectOptions};
+use tidings_ownership::{BEGIN_POOLED, Session};
 
 use crate::{
     Result,
@@ -14,7 +14,24 @@ use crate::{
 /// A call that takes so long is given up; its settlements are repeated, which changes nothing that has taken effect.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A connection of a pump's own.
+/// The database, for whatever is not the hot path.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    pub(crate) pool: PgPool,
+    pub(crate) session: Session,
+}
+
+impl Database {
+    /// Begins a transaction on a connection of the pool.
+    pub(crate) async fn begin(&self) -> Result<PgTransaction<'static>, sqlx::Error> {
+        match self.session {
+            Session::Direct => self.pool.begin().await,
+            Session::Pooled => self.pool.begin_with(BEGIN_POOLED).await,
+        }
+    }
+}
+
+/// A connection of a pump's own, used for one call after another and replaced when a call was not answered.
 #[derive(Debug)]
 pub(crate) struct Link {
     connect: PgConnectOptions,
@@ -48,8 +65,10 @@ impl Link {
             match self.session {
                 Session::Direct => store::work(connected, work).await,
                 Session::Pooled => {
-                    // The driver parses and binds in two steps, which must reach one server.
-                    let mut tx = connected.begin().await.map_err(Error::unanswered("begin"))?;
+                    let mut tx = connected
+                        .begin_with(BEGIN_POOLED)
+                        .await
+                        .map_err(Error::unanswered("begin a transaction"))?;
                     let worked = store::work(&mut tx, work).await?;
                     tx.commit().await.map_err(Error::unanswered("commit a settlement"))?;
                     Ok(worked)

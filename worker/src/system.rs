@@ -5,7 +5,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::PgPool;
 use tidings::{
     deliverer::{Answer, BoxFuture, Destination, Verdict},
     delivery::Delivery,
@@ -15,7 +14,7 @@ use tidings_ownership::{Holdings, ShardId};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{Error, Result, roster::chain, store};
+use crate::{Error, Result, roster::chain, session::Database, store};
 
 /// The group of the system lane.
 pub(crate) const GROUP: &str = "system";
@@ -26,7 +25,7 @@ const CHUNK: i32 = 5000;
 /// Expands fan-outs.
 #[derive(Debug)]
 pub(crate) struct Expander {
-    pool: PgPool,
+    database: Database,
     holdings: watch::Receiver<Arc<Holdings>>,
     shard: ShardId,
     term: i64,
@@ -34,18 +33,18 @@ pub(crate) struct Expander {
 
 impl Expander {
     pub(crate) fn open(
-        pool: PgPool,
+        database: Database,
         holdings: watch::Receiver<Arc<Holdings>>,
         shard: ShardId,
         term: i64,
     ) -> Arc<dyn Destination> {
-        Arc::new(Self { pool, holdings, shard, term })
+        Arc::new(Self { database, holdings, shard, term })
     }
 
     async fn expand(&self, event_id: Uuid) -> Result<()> {
         loop {
             let worker_id = self.holdings.borrow().worker_id;
-            let mut tx = self.pool.begin().await.map_err(Error::unanswered("expand a fan-out"))?;
+            let mut tx = self.database.begin().await.map_err(Error::unanswered("expand a fan-out"))?;
             let written =
                 store::expand(&mut tx, worker_id, (&self.shard, self.term), event_id, CHUNK).await?;
             tx.commit().await.map_err(Error::unanswered("expand a fan-out"))?;

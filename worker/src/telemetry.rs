@@ -153,7 +153,7 @@ pub(crate) fn disabled(lane: i32, reason: &str) {
     tracing::warn!(subscriber.id = lane, reason, "subscriber disabled; its deliveries wait");
 }
 
-pub(crate) fn not_noted(lane: i32, error: &tidings::Error) {
+pub(crate) fn not_noted(lane: i32, error: &Error) {
     tracing::warn!(subscriber.id = lane, error = %chain(error), "a change of the subscriber could not be written down");
 }
 

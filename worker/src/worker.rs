@@ -19,7 +19,7 @@ use crate::{
     pump::{Pump, Shared, State},
     roster::Roster,
     scanner,
-    session::Link,
+    session::{Database, Link},
     system,
     telemetry::{Counters, Counts},
 };
@@ -140,15 +140,19 @@ impl Builder {
     pub async fn spawn(self, shutdown: CancellationToken) -> Result<Running> {
         let roster = Roster::new(self.deliverers.clone())?;
         let mut groups: Vec<String> = Vec::new();
+        let database = Database { pool: self.pool.clone(), session: self.session };
+        let doing = "announce the kinds of subscriber";
+        let mut tx = database.begin().await.map_err(Error::unanswered(doing))?;
         for (kind, shards) in roster.kinds() {
             sqlx::query("select tidings.make_group($1, $2)")
                 .bind(kind)
                 .bind(i32::from(shards))
-                .execute(&self.pool)
+                .execute(&mut *tx)
                 .await
-                .map_err(Error::unanswered("announce the kinds of subscriber"))?;
+                .map_err(Error::unanswered(doing))?;
             groups.push(kind.to_owned());
         }
+        tx.commit().await.map_err(Error::unanswered(doing))?;
         groups.extend([system::GROUP.to_owned(), maintenance::GROUP.to_owned()]);
         let options =
             Options { host: self.host.clone(), session: self.session, lease: self.lease, ..Options::new(groups) };
@@ -181,12 +185,11 @@ impl Builder {
         stop: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
         let shared = Arc::new(Shared {
-            pool: self.pool.clone(),
+            database: Database { pool: self.pool.clone(), session: self.session },
             roster,
             keyring: self.keyring.clone(),
             log: self.log,
             durable: self.durable,
-            session: self.session,
             careful: Arc::new(Semaphore::new(1)),
             counters: Arc::clone(counters),
             pumps: self.pumps,
@@ -209,11 +212,11 @@ impl Builder {
             };
             tasks.push(tokio::spawn(pump.run()));
         }
-        let (pool, holdings) = (self.pool.clone(), held.holdings.clone());
-        tasks.push(tokio::spawn(scanner::run(pool.clone(), holdings.clone(), senders, stop.clone())));
-        tasks.push(tokio::spawn(maintenance::run(pool.clone(), holdings, self.retention, stop.clone())));
+        let (database, holdings) = (shared.database.clone(), held.holdings.clone());
+        tasks.push(tokio::spawn(scanner::run(database.clone(), holdings.clone(), senders, stop.clone())));
+        tasks.push(tokio::spawn(maintenance::run(database, holdings, self.retention, stop.clone())));
         if self.session == Session::Direct {
-            tasks.push(tokio::spawn(listener::run(pool, stop.clone())));
+            tasks.push(tokio::spawn(listener::run(self.pool.clone(), stop.clone())));
         }
         tasks
     }

@@ -2,7 +2,7 @@
 //!
 //! `now` is the database's clock, so that an age is right on a machine whose own clock is not.
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// Returns the instant in UTC, to the second.
 pub(crate) fn absolute(at: DateTime<Utc>) -> String {
@@ -23,11 +23,6 @@ pub(crate) fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
 /// Returns both: `2026-01-02 03:04:05Z (5s ago)`.
 pub(crate) fn both(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     format!("{} ({})", absolute(at), relative(at, now))
-}
-
-/// Returns the instant as programs read it, to the millisecond.
-pub(crate) fn machine(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Returns the size of a span in its largest unit.
@@ -61,6 +56,5 @@ mod tests {
             assert_eq!(relative(now + TimeDelta::seconds(seconds), now), expected);
         }
         assert_eq!(both(now, now), "2023-11-14 22:13:20Z (now)");
-        assert_eq!(machine(now), "2023-11-14T22:13:20.000Z");
     }
 }

@@ -65,11 +65,7 @@ pub(crate) async fn add_secret(conn: &mut PgConnection, id: i32, sealed: &[u8]) 
     Ok(())
 }
 
-pub(crate) async fn list(
-    conn: &mut PgConnection,
-    filter: &Filter,
-    limit: i64,
-) -> Result<Vec<Row>> {
+pub(crate) async fn list(conn: &mut PgConnection, filter: &Filter, limit: i64) -> Result<Vec<Row>> {
     sqlx::query_file_as!(
         Row,
         "src/queries/list_subscribers.sql",

@@ -22,7 +22,7 @@ pub(crate) struct Target<'a> {
 /// A statement of its own: what is read after it sees what they have committed.
 pub(crate) async fn lock(conn: &mut PgConnection) -> Result<()> {
     sqlx::query_file!("src/queries/lock_subscriptions.sql")
-        .execute(conn)
+        .fetch_one(conn)
         .await
         .map_err(Error::unanswered("wait for other edits of subscriptions"))?;
     Ok(())

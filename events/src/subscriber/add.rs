@@ -60,7 +60,7 @@ pub struct Added {
     /// The secret that was generated, in its text form `whsec_…`; `None` where it was given or none is needed.
     ///
     /// It is shown here and never again, so it has to be handed to the subscriber now.
-    #[serde(serialize_with = "write_secret", skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "write_secret")]
     pub secret: Option<Zeroizing<String>>,
 }
 
@@ -161,8 +161,7 @@ pub async fn add<R: CryptoRng + ?Sized>(
     if !kinds.contains(&new.kind) {
         return Err(Error::UnknownKind { kind: new.kind, known: kinds.join(", ") });
     }
-    let generated =
-        (new.secret.is_none() && new.kind == WEBHOOK).then(|| Secret::generate(rng));
+    let generated = (new.secret.is_none() && new.kind == WEBHOOK).then(|| Secret::generate(rng));
     // Before anything is written: without a key there is nothing to be done about the secret afterwards.
     let sealing = match (new.secret.as_ref().or(generated.as_ref()), keyring) {
         (Some(secret), Some(keyring)) => Some((secret, keyring)),

@@ -22,9 +22,11 @@ impl<'a> Plan<'a> {
     pub(super) fn new(tenant: &str, present: &[Subscription], wanted: &'a [Wanted]) -> Self {
         let mut missing: BTreeMap<(&str, &str), Target<'a>> = BTreeMap::new();
         for Wanted { pattern, scope, ordered } in wanted {
-            let target = missing
-                .entry((pattern.as_str(), scope.as_str()))
-                .or_insert(Target { pattern, scope, ordered: *ordered });
+            let target = missing.entry((pattern.as_str(), scope.as_str())).or_insert(Target {
+                pattern,
+                scope,
+                ordered: *ordered,
+            });
             target.ordered |= *ordered;
         }
         let (mut keep, mut replaced, mut remove) = (Vec::new(), Vec::new(), Vec::new());

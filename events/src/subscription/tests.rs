@@ -67,7 +67,9 @@ fn unknown_and_retired_types_are_refused_with_the_closest_names() {
     for name in ["order:sent", "order:posted"] {
         assert_eq!(
             verdict(&types, name, ""),
-            format!("event type `{name}` is not in the catalogue; known are: order:placed, user:added")
+            format!(
+                "event type `{name}` is not in the catalogue; known are: order:placed, user:added"
+            )
         );
     }
 }

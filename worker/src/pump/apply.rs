@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Pump;
 use crate::{
-    Result,
+    Error, Result,
     flight::{Careful, Flight, Landed, Outcome},
     lane::Progress,
     session::Link,
@@ -248,7 +248,7 @@ impl Pump {
                     return;
                 };
                 Some(Careful {
-                    pool: self.shared.pool.clone(),
+                    database: self.shared.database.clone(),
                     worker_id: held.worker_id,
                     shard: lane.shard.clone(),
                     _alone: alone,
@@ -330,23 +330,29 @@ impl Pump {
         if floor < FLOOR_NOTED_MIN {
             return;
         }
-        let pool = self.shared.pool.clone();
+        let database = self.shared.database.clone();
         tokio::spawn(async move {
-            if let Ok(mut conn) = pool.acquire().await
-                && let Err(error) = subscriber::hold_back(&mut conn, id, floor).await
-            {
+            let noted = async {
+                let mut tx = database.begin().await.map_err(Error::unanswered("hold the subscriber back"))?;
+                subscriber::hold_back(&mut tx, id, floor).await?;
+                tx.commit().await.map_err(Error::unanswered("hold the subscriber back"))
+            };
+            if let Err(error) = noted.await {
                 telemetry::not_noted(id, &error);
             }
         });
     }
 
     fn disable(&self, id: i32, reason: String) {
-        let pool = self.shared.pool.clone();
+        let database = self.shared.database.clone();
         tokio::spawn(async move {
-            let Ok(mut conn) = pool.acquire().await else {
-                return;
+            let noted = async {
+                let mut tx = database.begin().await.map_err(Error::unanswered("disable the subscriber"))?;
+                let was_on = subscriber::disable(&mut tx, id, &reason).await?;
+                tx.commit().await.map_err(Error::unanswered("disable the subscriber"))?;
+                Ok::<_, Error>(was_on)
             };
-            match subscriber::disable(&mut conn, id, &reason).await {
+            match noted.await {
                 Ok(true) => telemetry::disabled(id, &reason),
                 Ok(false) => {}
                 Err(error) => telemetry::not_noted(id, &error),

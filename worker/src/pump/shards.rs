@@ -27,7 +27,7 @@ impl Pump {
         if self.state.leaving {
             self.give_up(&holdings);
         }
-        if self.shared.session == Session::Pooled && !holdings.is_trusted(now) {
+        if self.shared.database.session == Session::Pooled && !holdings.is_trusted(now) {
             self.forget_all();
         }
     }

@@ -1,0 +1,124 @@
+//! The command line: every command, flag and variable.
+
+pub(crate) mod global;
+pub(crate) mod log;
+pub(crate) mod serve;
+pub(crate) mod subscriber;
+
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    builder::{OsStr, Resettable},
+};
+
+use crate::{environment, exit::Exit};
+
+/// Typed events, registered in your own Postgres transaction and delivered to webhooks.
+///
+/// `tidings up` runs everything on one machine, with a Postgres of its own; `tidings worker` is for a database that you
+/// run.
+/// The other commands look and manage; started beside a running `up`, they find its database by themselves.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidings",
+    bin_name = "tidings",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct Arguments {
+    /// What every command understands.
+    #[command(flatten)]
+    pub(crate) global: global::Global,
+    /// What is to be done.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything: the embedded database, its schema, and a worker
+    ///
+    /// The database lives in the folder --data and is kept between runs; with DATABASE_URL, that database is used
+    /// instead.
+    /// Ctrl-C lets what is in flight finish; a second one stops at once.
+    Up(serve::Serve),
+    /// Run a worker on the database of DATABASE_URL
+    ///
+    /// Any number of workers share the work and take over from each other.
+    /// Ctrl-C lets what is in flight finish; a second one stops at once.
+    Worker(serve::Serve),
+    /// Bring the schema of the database up to date
+    ///
+    /// Done once however often and by however many processes it is called.
+    /// It needs a session of its own: not through a transaction pooler.
+    Migrate,
+    /// Manage who gets events
+    #[command(subcommand)]
+    Subscriber(subscriber::Command),
+    /// Manage which events a subscriber gets
+    #[command(subcommand)]
+    Subscription(subscriber::SubscriptionCommand),
+    /// Look at events
+    #[command(subcommand)]
+    Event(log::EventCommand),
+    /// Look at deliveries: one event on its way to one subscriber
+    #[command(subcommand)]
+    Delivery(log::DeliveryCommand),
+    /// Look at dead letters and replay them
+    #[command(subcommand)]
+    Dead(log::DeadCommand),
+}
+
+/// Which part of a long list.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Page {
+    /// How many to list, 1 to 1000
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+}
+
+/// Reads the command line of the process; help and errors of usage are for the caller to print.
+pub(crate) fn parse() -> Result<Arguments, clap::Error> {
+    let matches = command().try_get_matches()?;
+    Arguments::from_arg_matches(&matches)
+}
+
+/// Returns the definition of the command line.
+///
+/// Every help ends with the exit codes, and a variable that is empty counts as not set.
+pub(crate) fn command() -> clap::Command {
+    let command = complete(Arguments::command(), &Exit::help());
+    command.after_help(format!("{}\n\n{}", environment::help(), Exit::help()))
+}
+
+fn complete(command: clap::Command, exit_codes: &str) -> clap::Command {
+    command
+        .after_help(exit_codes.to_owned())
+        .mut_args(|arg| match arg.get_env() {
+            Some(name) if environment::is_empty(name) => arg.env(Resettable::<OsStr>::Reset),
+            _ => arg,
+        })
+        .mut_subcommands(|subcommand| complete(subcommand, exit_codes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_renders_and_ends_with_the_exit_codes() {
+        fn check(mut command: clap::Command) {
+            let (name, help) = (command.get_name().to_owned(), command.render_long_help().to_string());
+            assert!(help.trim_end().ends_with(Exit::help().trim_end()), "{name}: {help}");
+            command.get_subcommands().cloned().for_each(check);
+        }
+        check(command());
+    }
+}

@@ -1,0 +1,11 @@
+//! The commands, one module each.
+
+pub(crate) mod dead;
+pub(crate) mod delivery;
+pub(crate) mod event;
+pub(crate) mod migrate;
+mod serve;
+pub(crate) mod subscriber;
+pub(crate) mod subscription;
+pub(crate) mod up;
+pub(crate) mod worker;

@@ -1,0 +1,180 @@
+//! `tidings subscriber add`.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use serde_json::Value;
+use tidings::{
+    endpoint::{Config, EndpointError},
+    pattern::Pattern,
+    scope::Scope,
+    secret::Secret,
+    subscriber::{self, NewSubscriber},
+    subscription,
+};
+use tidings_worker::{Ladder, webhook::KIND};
+
+use crate::{
+    arguments::subscriber::Add,
+    context::{Context, Keys, random},
+    exit::Exit,
+    failure::Coded,
+    output::sheet::Sheet,
+};
+
+/// Far more than any secret has.
+const SECRET_BYTES_MAX: u64 = 4096;
+
+/// What adding came to.
+#[derive(Serialize)]
+struct Added {
+    subscriber_id: i32,
+    name: String,
+    kind: String,
+    /// Shown here and never again; absent where it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    /// The key that the secret is sealed under.
+    key_id: Option<String>,
+    subscription_ids: Vec<i32>,
+}
+
+/// Adds a subscriber, after everything about it has been checked.
+pub(super) async fn run(context: &Context, add: &Add) -> Result<()> {
+    let name = &add.name;
+    let doing = || format!("add the subscriber `{name}`");
+    let new = new(add).with_context(doing)?;
+    let patterns: Vec<Pattern> =
+        add.patterns.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>().with_context(doing)?;
+    let scope = Scope::parse(&add.scope).with_context(doing)?;
+    new.check(&context.global.policy()).with_context(doing)?;
+    check_ladder(new.retry.as_ref()).with_context(doing)?;
+    if new.kind == KIND {
+        let checked = context.webhook(None)?.check(&new.config).await;
+        checked.map_err(|error| allowable(doing(), error))?;
+    }
+    let keys = context.keys()?;
+    let added = store(context, new, keys.as_ref(), (&patterns, &scope, add.ordered)).await;
+    let added = added.with_context(doing)?;
+    context.output.show(&added, || added.sheet(keys.as_ref()))
+}
+
+async fn store(
+    context: &Context,
+    new: NewSubscriber,
+    keys: Option<&Keys>,
+    (patterns, scope, ordered): (&[Pattern], &Scope, bool),
+) -> Result<Added> {
+    let (name, kind) = (new.name.clone(), new.kind.clone());
+    let sealed = new.secret.is_some() || kind == KIND;
+    let keyring = keys.map(|keys| &keys.keyring);
+    let policy = context.global.policy();
+    let mut database = context.open().await?;
+    let mut tx = database.begin().await?;
+    let added = subscriber::add(&mut tx, keyring, &mut random(), &policy, new).await?;
+    let mut subscription_ids = Vec::with_capacity(patterns.len());
+    for pattern in patterns {
+        let id = added.subscriber_id;
+        let subscribed = subscription::add(&mut tx, id, pattern, scope, ordered).await?;
+        subscription_ids.push(subscribed.subscription_id);
+    }
+    tidings::commit(tx).await?;
+    database.close().await?;
+    Ok(Added {
+        subscriber_id: added.subscriber_id,
+        name,
+        kind,
+        secret: added.secret.map(|secret| secret.to_string()),
+        key_id: keys.filter(|_| sealed).map(|keys| keys.id().to_string()),
+        subscription_ids,
+    })
+}
+
+fn new(add: &Add) -> Result<NewSubscriber> {
+    let config = match (&add.config, &add.url) {
+        (Some(config), _) => config.clone(),
+        (None, Some(url)) => config(add, url)?,
+        (None, None) => Value::Object(serde_json::Map::new()),
+    };
+    let secret = add.secret.as_deref().map(secret).transpose()?;
+    Ok(NewSubscriber {
+        tenant: add.tenant.tenant.clone(),
+        secret,
+        in_flight_max: add.in_flight,
+        rate_per_s: add.rate,
+        retry: add.retry.clone(),
+        ..NewSubscriber::new(&add.name, &add.kind, config)
+    })
+}
+
+fn config(add: &Add, url: &str) -> Result<Value> {
+    let mut headers = BTreeMap::new();
+    for (name, value) in &add.headers {
+        if headers.insert(name.clone(), value.clone()).is_some() {
+            return Err(EndpointError::HeaderTwice { name: name.clone() }.into());
+        }
+    }
+    let timeout_ms = add.timeout.and_then(|timeout| u64::try_from(timeout.as_millis()).ok());
+    let config = Config { headers, timeout_ms, ..Config::new(url) };
+    serde_json::to_value(config).context("write the configuration as JSON")
+}
+
+/// Reads a secret that was given, or that stands on standard input, where no list of processes shows it.
+fn secret(text: &str) -> Result<Secret> {
+    if text != "-" {
+        return Ok(Secret::parse(text)?);
+    }
+    let mut text = String::new();
+    let read = io::stdin().lock().take(SECRET_BYTES_MAX).read_to_string(&mut text);
+    read.context("read the secret from standard input")?;
+    Ok(Secret::parse(&text)?)
+}
+
+fn check_ladder(retry: Option<&Value>) -> Result<()> {
+    let Some(retry) = retry else { return Ok(()) };
+    let refused = |error: anyhow::Error| {
+        Coded::new(Exit::Refused, "read the retry ladder")
+            .hint(r#"it looks like {"delays_s": [0, 5, 60], "attempts_max": 10, "age_max_s": 86400}"#)
+            .because(error)
+    };
+    let ladder: Ladder = serde_json::from_value(retry.clone()).map_err(|error| refused(error.into()))?;
+    ladder.check().map_err(|error| refused(error.into()))?;
+    Ok(())
+}
+
+/// Says how an operator allows what was refused, where it can be allowed.
+fn allowable(doing: String, error: EndpointError) -> anyhow::Error {
+    let hint = match error {
+        EndpointError::Address(_) | EndpointError::Name { .. } | EndpointError::PrivateName { .. } => {
+            "an operator allows it with --allow-address, here and for the workers"
+        }
+        EndpointError::HttpsOnly => "an operator allows it with --allow-http, here and for the workers",
+        error => return anyhow::Error::from(error).context(doing),
+    };
+    Coded::new(Exit::Refused, doing).hint(hint).because(error).into()
+}
+
+impl Added {
+    fn sheet(&self, keys: Option<&Keys>) -> Sheet {
+        let Self { subscriber_id, name, secret, key_id, subscription_ids, .. } = self;
+        let sheet = Sheet::new().heading(format!("subscriber {name} added (id {subscriber_id})"));
+        let sheet = match secret {
+            None => sheet,
+            Some(secret) => sheet.field("secret", secret).field(
+                "",
+                "it is not shown again: hand it to the subscriber now, it verifies signatures with it",
+            ),
+        };
+        let sealed = key_id.as_ref().zip(keys).map(|(id, keys)| format!("under key {id} from {}", keys.source));
+        let subscribed = match subscription_ids.len() {
+            0 => format!("to nothing yet; `tidings subscription add {name} PATTERN`"),
+            1 => "to 1 pattern".to_owned(),
+            count => format!("to {count} patterns"),
+        };
+        sheet.maybe("sealed", sealed).field("subscribed", subscribed)
+    }
+}

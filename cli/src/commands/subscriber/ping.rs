@@ -1,0 +1,93 @@
+//! `tidings subscriber ping`.
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use tidings::{deliverer::Verdict, subscriber};
+use tidings_worker::webhook::{KIND, Ping};
+use uuid::Uuid;
+
+use super::find;
+use crate::{
+    arguments::subscriber::Named,
+    context::Context,
+    exit::Exit,
+    failure::Coded,
+    output::{sheet::Sheet, style::Tone},
+};
+
+/// What became of a ping.
+#[derive(Debug, Serialize)]
+struct Pinged {
+    subscriber_id: i32,
+    name: String,
+    ping_id: Uuid,
+    delivered: bool,
+    status: Option<u16>,
+    elapsed_ms: u64,
+    body: String,
+    error: Option<String>,
+}
+
+/// Sends a test event to a webhook, and shows what it answered.
+///
+/// # Errors
+///
+/// It did not accept the ping.
+pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
+    let doing = || format!("ping the subscriber `{}`", named.name);
+    let keys = context.keys()?;
+    let mut database = context.open().await?;
+    let mut tx = database.begin().await?;
+    let summary = find(&mut tx, &named.tenant.tenant, &named.name).await?.summary;
+    let (subscriber_id, name) = (summary.subscriber_id, summary.name);
+    if summary.kind != KIND {
+        let message = format!("{}: it is of kind {}, and only webhooks are pinged", doing(), summary.kind);
+        return Err(Coded::new(Exit::Refused, message).into());
+    }
+    let keyring = keys.as_ref().map(|keys| &keys.keyring);
+    let opened = subscriber::open(&mut tx, keyring, subscriber_id).await.with_context(doing)?;
+    let gone = || Coded::new(Exit::NotFound, format!("{}: it was removed meanwhile", doing()));
+    let opened = opened.ok_or_else(gone)?;
+    // Nothing is held while a stranger takes its time.
+    tx.rollback().await?;
+    database.close().await?;
+
+    let ping_id = Uuid::new_v4();
+    let progress = context.output.progress("waiting for the answer");
+    let ping = context.webhook(None)?.ping(&opened, ping_id).await;
+    drop(progress);
+    let pinged = Pinged::new((subscriber_id, name, ping_id), ping.with_context(doing)?);
+    context.output.show(&pinged, || pinged.sheet())?;
+    if pinged.delivered {
+        return Ok(());
+    }
+    let error = pinged.error.unwrap_or_else(|| "it did not answer with 2xx".to_owned());
+    Err(Coded::new(Exit::Failed, format!("{}: {error}", doing())).into())
+}
+
+impl Pinged {
+    fn new((subscriber_id, name, ping_id): (i32, String, Uuid), ping: Ping) -> Self {
+        Self {
+            subscriber_id,
+            name,
+            ping_id,
+            delivered: ping.verdict == Verdict::Delivered,
+            status: ping.status,
+            elapsed_ms: u64::try_from(ping.elapsed.as_millis()).unwrap_or(u64::MAX),
+            body: ping.body,
+            error: ping.error,
+        }
+    }
+
+    fn sheet(&self) -> Sheet {
+        let (outcome, tone) =
+            if self.delivered { ("accepted", Tone::Good) } else { ("not accepted", Tone::Bad) };
+        let body = Some(&self.body).filter(|body| !body.is_empty());
+        Sheet::new()
+            .toned("ping", format!("{outcome} by {}", self.name), tone)
+            .maybe("status", self.status)
+            .field("time", format!("{} ms", self.elapsed_ms))
+            .field("webhook-id", self.ping_id.to_string())
+            .maybe("answer", body)
+    }
+}

@@ -1,0 +1,178 @@
+//! `tidings up`: the database, its schema and a worker in one process.
+
+mod server;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use self::server::Server;
+use super::serve::{self, KINDS, Service};
+use crate::{
+    arguments::serve::{Serve, Session},
+    connection::{
+        Place,
+        file::{self, Running, Written},
+    },
+    context::{Context, Keys},
+    output::sheet::Sheet,
+    schema,
+    signals::Signals,
+    telemetry,
+};
+
+/// What runs where.
+#[derive(Debug, Serialize)]
+struct Started {
+    version: &'static str,
+    pid: u32,
+    database: Database,
+    key: Key,
+    worker: String,
+    kinds: [&'static str; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct Database {
+    place: String,
+    /// `None` for a database that somebody else runs.
+    embedded: Option<Embedded>,
+}
+
+#[derive(Debug, Serialize)]
+struct Embedded {
+    postgres_version: String,
+    folder: PathBuf,
+    log: PathBuf,
+    connection_file: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Key {
+    id: String,
+    source: String,
+}
+
+/// Everything that has been started, in the order in which it stops.
+struct Everything {
+    service: Service,
+    connection_file: Option<Written>,
+    started: Started,
+}
+
+/// Runs everything until a signal asks it to end.
+pub(crate) async fn run(context: &Context, serve: &Serve) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    let mut server = tokio::select! {
+        server = Server::start(context) => server?,
+        signal = signals.next() => {
+            telemetry::stopped_early(signal);
+            return Ok(());
+        }
+    };
+    let outcome = work(context, serve, &mut server, &mut signals).await;
+    // The server stops whatever came before; the first error is the one that counts.
+    let stopped = server.stop(&outcome).await;
+    outcome.and(stopped)
+}
+
+/// Works on a database that runs, and drains.
+async fn work(
+    context: &Context,
+    serve: &Serve,
+    server: &mut Server,
+    signals: &mut Signals,
+) -> Result<()> {
+    let everything = tokio::select! {
+        everything = start(context, serve, server) => everything?,
+        signal = signals.next() => {
+            telemetry::stopped_early(signal);
+            return Ok(());
+        }
+    };
+    context.output.show(&everything.started, || everything.started.sheet())?;
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        lost = server.keep_running(context) => return lost,
+    };
+    // Commands beside us find nobody from now on.
+    drop(everything.connection_file);
+    everything.service.drain(context, signal, signals).await
+}
+
+async fn start(context: &Context, serve: &Serve, server: &Server) -> Result<Everything> {
+    let place = Place::at(server.url())?;
+    // Behind a pooler the schema is somebody else's business: migrating needs a session of its own.
+    if server.embedded().is_some() || serve.session == Session::Direct {
+        let pool = place.pool(2, false).await?;
+        schema::migrate(&pool, &context.output).await?;
+        pool.close().await;
+    }
+    let keys = context.keys_or_make()?;
+    let service = Service::start(context, serve, &place, Some(&keys)).await?;
+    let connection_file = match server.embedded() {
+        None => None,
+        Some(_) => {
+            let running = Running { url: server.url().to_owned(), pid: std::process::id() };
+            Some(file::write(&context.global.data, &running)?)
+        }
+    };
+    let started = Started::new(context, serve, (server, &place), &keys)?;
+    Ok(Everything { service, connection_file, started })
+}
+
+impl Started {
+    fn new(
+        context: &Context,
+        serve: &Serve,
+        (server, place): (&Server, &Place),
+        keys: &Keys,
+    ) -> Result<Self> {
+        let embedded = match server.embedded() {
+            None => None,
+            Some(embedded) => {
+                let data = &context.global.data;
+                let folder = data
+                    .canonicalize()
+                    .with_context(|| format!("look at the folder {}", data.display()))?;
+                Some(Embedded {
+                    postgres_version: embedded.binaries().version.to_string(),
+                    log: embedded.log(),
+                    connection_file: file::path_in(&folder),
+                    folder,
+                })
+            }
+        };
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            database: Database { place: place.shown(), embedded },
+            key: Key { id: keys.id().to_string(), source: keys.source.clone() },
+            worker: serve::name(serve),
+            kinds: [KINDS],
+        })
+    }
+
+    fn sheet(&self) -> Sheet {
+        let Self { version, pid, database, key, worker, .. } = self;
+        let sheet = Sheet::new().heading(format!("tidings {version} is up (pid {pid})"));
+        let sheet = match &database.embedded {
+            None => sheet.field("database", &database.place),
+            Some(embedded) => {
+                let Embedded { postgres_version, folder, log, connection_file } = embedded;
+                let place = &database.place;
+                let connect = format!("set -a; . {}  # sets DATABASE_URL", connection_file.display());
+                sheet
+                    .field("database", format!("embedded PostgreSQL {postgres_version} at {place}"))
+                    .field("folder", folder.display().to_string())
+                    .field("log", log.display().to_string())
+                    .field("connect", connect)
+            }
+        };
+        sheet
+            .field("key", format!("{} from {}", key.id, key.source))
+            .field("worker", format!("{worker}, for subscribers of kind {KINDS}"))
+            .field("stop", "Ctrl-C lets what is in flight finish; a second one stops at once")
+    }
+}

@@ -1,0 +1,62 @@
+//! `tidings worker`.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::serve::{self, KINDS, Service};
+use crate::{
+    arguments::serve::Serve, connection::Place, context::Context, exit::Exit, failure::Coded,
+    output::sheet::Sheet, postgres::Location, signals::Signals, telemetry,
+};
+
+/// What runs where.
+#[derive(Debug, Serialize)]
+struct Started {
+    version: &'static str,
+    pid: u32,
+    database: String,
+    worker: String,
+    kinds: [&'static str; 1],
+    key_id: Option<String>,
+}
+
+/// Runs a worker until a signal asks it to end.
+pub(crate) async fn run(context: &Context, serve: &Serve) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    let Location::Server(url) = crate::connection::location(&context.global)? else {
+        return Err(Coded::new(Exit::Usage, "start a worker: DATABASE_URL is not set")
+            .hint("set it, or run `tidings up`, which has a database of its own")
+            .into());
+    };
+    let place = Place::at(&url)?;
+    telemetry::database_found(&place.shown());
+    let keys = context.keys()?;
+    let service = tokio::select! {
+        started = Service::start(context, serve, &place, keys.as_ref()) => started?,
+        signal = signals.next() => {
+            telemetry::stopped_early(signal);
+            return Ok(());
+        }
+    };
+    let started = Started {
+        version: env!("CARGO_PKG_VERSION"),
+        pid: std::process::id(),
+        database: place.shown(),
+        worker: serve::name(serve),
+        kinds: [KINDS],
+        key_id: keys.map(|keys| keys.id().to_string()),
+    };
+    context.output.show(&started, || started.sheet())?;
+    let signal = signals.next().await;
+    service.drain(context, signal, &mut signals).await
+}
+
+impl Started {
+    fn sheet(&self) -> Sheet {
+        Sheet::new()
+            .heading(format!("tidings {} works (pid {})", self.version, self.pid))
+            .field("database", &self.database)
+            .field("worker", format!("{}, for subscribers of kind {KINDS}", self.worker))
+            .field("key", self.key_id.as_deref().unwrap_or("none"))
+    }
+}

@@ -1,0 +1,79 @@
+//! One run of the program, from its command line to its exit code.
+
+use std::{env, io, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    arguments::{self, Arguments, Command},
+    commands,
+    context::Context,
+    environment::Environment,
+    exit::Exit,
+    failure::{Coded, judge},
+    logging,
+    output::Output,
+};
+
+/// Runs the program on the command line of this process, and returns its exit code.
+pub fn main() -> ExitCode {
+    let environment = Environment::look();
+    let arguments = match arguments::parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error, &environment),
+    };
+    let Arguments { global, command } = arguments;
+    let output = Output::new(global.json, &environment);
+    let context = Context { global, output };
+    match run(&context, &command, &environment) {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            context.output.error(&error);
+            judge(&error).0.into()
+        }
+    }
+}
+
+fn run(context: &Context, command: &Command, environment: &Environment) -> Result<()> {
+    let global = &context.global;
+    let colours = environment.colours_on_stderr && !global.json;
+    logging::start(&global.log_level, global.log_format, colours, context.output.bars())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    let outcome = runtime.block_on(dispatch(context, command));
+    // A look-up of a name that hangs in the operating system is not waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(context: &Context, command: &Command) -> Result<()> {
+    match command {
+        Command::Up(serve) => commands::up::run(context, serve).await,
+        Command::Worker(serve) => commands::worker::run(context, serve).await,
+        Command::Migrate => commands::migrate::run(context).await,
+        Command::Subscriber(command) => commands::subscriber::run(context, command).await,
+        Command::Subscription(command) => commands::subscription::run(context, command).await,
+        Command::Event(command) => commands::event::run(context, command).await,
+        Command::Delivery(command) => commands::delivery::run(context, command).await,
+        Command::Dead(command) => commands::dead::run(context, command).await,
+    }
+}
+
+/// Prints help, or what is wrong with the command line.
+fn usage(error: &clap::Error, environment: &Environment) -> ExitCode {
+    let is_error = error.use_stderr();
+    // The command line could not be read, so it is looked at.
+    if is_error && env::args_os().any(|argument| argument == "--json") {
+        let said = error.render().to_string();
+        let said = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let coded = Coded::new(Exit::Usage, said).hint("see --help");
+        Output::new(true, environment).error(&coded.into());
+    } else if let Err(error) = error.print()
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        return Exit::Failed.into();
+    }
+    if is_error { Exit::Usage.into() } else { Exit::Done.into() }
+}

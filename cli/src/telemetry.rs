@@ -1,0 +1,80 @@
+//! Every log line that the binary itself emits.
+
+use std::{path::Path, time::Duration};
+
+use tidings_worker::Counts;
+
+pub(crate) fn progressed(doing: &str, detail: &str) {
+    match detail {
+        "" => tracing::info!("{doing}"),
+        detail => tracing::info!("{doing}: {detail}"),
+    }
+}
+
+pub(crate) fn database_found(place: &str) {
+    tracing::info!(database.place = place, "database found at {place}");
+}
+
+pub(crate) fn database_started(version: &str, place: &str, elapsed: Duration) {
+    let elapsed_ms = elapsed.as_millis();
+    tracing::info!(elapsed_ms, "embedded PostgreSQL {version} runs at {place}");
+}
+
+pub(crate) fn database_lost(status: &str, log: &Path) {
+    let log = log.display();
+    tracing::error!(status, "the embedded PostgreSQL has ended by itself ({status}); starting it again, its log is {log}");
+}
+
+pub(crate) fn schema_ready(total: usize, fresh: usize) {
+    tracing::info!(total, fresh, "schema up to date, {fresh} of {total} migrations were new");
+}
+
+pub(crate) fn key_made(path: &Path) {
+    let path = path.display();
+    tracing::warn!("key file {path} made; keep a copy, without it the stored secrets cannot be opened");
+}
+
+pub(crate) fn key_open_to_others(path: &Path) {
+    let path = path.display();
+    tracing::warn!("key file {path} can be read by others than its owner; chmod 600 it");
+}
+
+pub(crate) fn no_key() {
+    tracing::warn!("no key is set, so subscribers with a secret cannot be served; set TIDINGS_KEY or --key-file");
+}
+
+pub(crate) fn worker_started(name: &str, kinds: &str) {
+    tracing::info!(worker.name = name, "worker started for subscribers of kind {kinds}");
+}
+
+pub(crate) fn draining(signal: &str, patience: Duration) {
+    let patience = crate::duration::format(patience);
+    tracing::info!(signal, "{signal} received; what is in flight may finish within {patience}");
+}
+
+pub(crate) fn stopped(counts: Counts, drained: bool) {
+    let Counts { delivered, retried, buried, .. } = counts;
+    tracing::info!(
+        delivered,
+        retried,
+        buried,
+        drained,
+        "stopped; {delivered} delivered, {retried} to be retried, {buried} buried since the start"
+    );
+}
+
+pub(crate) fn database_stopped(ending: &str) {
+    tracing::info!("embedded PostgreSQL stopped {ending}");
+}
+
+pub(crate) fn stopped_early(signal: &str) {
+    tracing::info!(signal, "{signal} received before the start was over; nothing was in flight");
+}
+
+pub(crate) fn secrets_closed(count: usize, first: &anyhow::Error) {
+    tracing::error!(
+        count,
+        error = format!("{first:#}"),
+        "the secrets of {count} subscribers cannot be opened, and their deliveries wait; is TIDINGS_KEY or the key file another one?"
+    );
+}

@@ -1,0 +1,68 @@
+//! After the summary, if everything stays up: where it is, and what still happens.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio_util::sync::CancellationToken;
+
+use super::{paint::Paint, print, receipts::Receipt, stage::Stage};
+
+/// How often the receivers are looked at; fast enough for a person.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Returns what a person may do now.
+pub(crate) fn invitation(stage: &Stage, paint: Paint) -> String {
+    let (shop, database) = (&stage.shop_url, stage.database_url());
+    let title = paint.bold("Everything is still up; Ctrl-C ends it");
+    let tidings = tidings();
+    format!(
+        r#"
+{title}
+
+  Place an order, and see it arrive below:
+    curl {shop}/orders -H 'content-type: application/json' \
+      -d '{{"customer": "You", "lines": [{{"product_id": 1, "quantity": 2}}]}}'
+
+  Look inside, from another terminal:
+    export DATABASE_URL='{database}'
+    {tidings} subscriber list
+    {tidings} event list
+    {tidings} event show ID
+    {tidings} delivery list
+    psql "$DATABASE_URL"
+
+"#
+    )
+}
+
+/// Tells what arrives, until `shutdown` is cancelled.
+pub(crate) async fn narrate(stage: &Stage, shutdown: &CancellationToken) -> Result<()> {
+    let count = || stage.subscribers.iter().map(|subscriber| subscriber.receiver.receipts().count());
+    let mut told: Vec<_> = count().collect();
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
+        for (subscriber, told) in stage.subscribers.iter().zip(&mut told) {
+            let receiver = &subscriber.receiver;
+            let fresh = receiver.receipts().after(*told).to_vec();
+            for receipt in &fresh {
+                print(&line(receiver.name(), receipt))?;
+            }
+            *told += fresh.len();
+        }
+    }
+    Ok(())
+}
+
+fn line(subscriber: &str, receipt: &Receipt) -> String {
+    let Receipt { event_id, event_type, order_id, revision, .. } = receipt;
+    format!("  {subscriber:<12}{event_type:<22}order {order_id} revision {revision}, event {event_id}\n")
+}
+
+/// Returns how the command line tool is called: as it was built beside us, or by cargo.
+fn tidings() -> String {
+    let beside_us = std::env::current_exe().ok().map(|us| us.with_file_name("tidings"));
+    match beside_us.filter(|path| path.is_file()) {
+        Some(path) => path.display().to_string(),
+        None => "cargo run -q -p tidings-cli --".to_owned(),
+    }
+}

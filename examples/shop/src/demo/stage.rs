@@ -1,0 +1,243 @@
+//! Everything that runs during the demo, in one process: the database, the two receivers, the worker and the shop.
+//!
+//! The database is a server of our own in a folder for temporary files; `DATABASE_URL` is not looked at, because the
+//! demo writes what nobody wants to keep.
+
+use std::{
+    env, fs,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    process,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tidings::{
+    address::AllowList,
+    endpoint::Policy,
+    pattern::Pattern,
+    scope::Scope,
+    secret::Keyring,
+    subscriber::{self, NewSubscriber},
+    subscription,
+};
+use tidings_cli::postgres::{Embedded, Location, Options, locate};
+use tidings_worker::{
+    Running, Worker,
+    webhook::{Settings, Webhook},
+};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{outage::Outage, receiver::Receiver};
+use crate::shop::{self, Branch, Shop};
+
+/// Sixteen customers, the worker and the audit.
+const CONNECTIONS: u32 = 24;
+
+/// At the end of a good run nothing is in flight; after Ctrl-C nobody wants to wait.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// What runs.
+pub(crate) struct Stage {
+    /// The database of the shop and of the outbox.
+    pub(crate) pool: PgPool,
+    /// The two subscribers; the first is well all the time.
+    pub(crate) subscribers: Vec<Subscriber>,
+    /// Where the shop is.
+    pub(crate) shop_url: String,
+    worker: Running,
+    worker_stop: CancellationToken,
+    servers: JoinSet<Result<()>>,
+    servers_stop: CancellationToken,
+    embedded: Embedded,
+    // After the server in this order, so that it is gone before its folder.
+    _folder: Scratch,
+}
+
+/// A subscriber and its receiver.
+pub(crate) struct Subscriber {
+    /// The number of its lane.
+    pub(crate) id: i32,
+    /// Whether it gets the events of an order in their order.
+    pub(crate) ordered: bool,
+    /// Where its webhooks arrive.
+    pub(crate) receiver: Receiver,
+}
+
+/// What a subscriber asks for.
+struct Wish {
+    name: &'static str,
+    pattern: &'static str,
+    ordered: bool,
+    outage: Outage,
+}
+
+/// A folder that is deleted when it is dropped.
+struct Scratch(PathBuf);
+
+impl Stage {
+    /// Starts everything.
+    ///
+    /// # Errors
+    ///
+    /// No PostgreSQL is installed, with what to install; or anything that does not start.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends what it has started.
+    pub(crate) async fn set() -> Result<Self> {
+        let folder = Scratch::new()?;
+        let embedded = database(&folder.0).await?;
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS);
+        let pool = pool.connect(&embedded.url()).await.context("connect to the database")?;
+        tidings_migrations::migrate(&pool).await?;
+        shop::store::migrate(&pool).await.context("make the shop's tables")?;
+        let mut conn = pool.acquire().await?;
+        shop::event::catalogue()?.sync(&mut conn).await?;
+        drop(conn);
+
+        let (mut servers, servers_stop) = (JoinSet::new(), CancellationToken::new());
+        // The receivers are on loopback, where no webhook goes unless an operator says so.
+        let policy = Policy { allow: AllowList::loopback(), ..Policy::default() };
+        let keyring = Keyring::generate(&mut rand::rng());
+        let mut subscribers = Vec::new();
+        for wish in wishes() {
+            let (subscriber, listener) = subscribe(&pool, &keyring, &policy, wish).await?;
+            servers.spawn(subscriber.receiver.clone().serve(listener, servers_stop.clone()));
+            subscribers.push(subscriber);
+        }
+
+        let worker_stop = CancellationToken::new();
+        let webhook = Webhook::builder().settings(Settings { policy, ..Settings::default() });
+        let worker = Worker::builder(pool.clone())
+            .deliverer(webhook.build()?)
+            .keyring(keyring)
+            .host("demo")
+            .drain_max(DRAIN_MAX)
+            .spawn(worker_stop.clone())
+            .await?;
+
+        let branch = Branch { id: "tea".to_owned(), name: "The Tea Shop".to_owned() };
+        let router = shop::http::router(Shop { pool: pool.clone(), branch: Arc::new(branch) });
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("open the shop")?;
+        let shop_url = format!("http://{}", listener.local_addr()?);
+        let closed = servers_stop.clone().cancelled_owned();
+        servers.spawn(async move {
+            let serving = axum::serve(listener, router).with_graceful_shutdown(closed);
+            serving.await.context("serve the shop")
+        });
+        Ok(Self {
+            pool,
+            subscribers,
+            shop_url,
+            worker,
+            worker_stop,
+            servers,
+            servers_stop,
+            embedded,
+            _folder: folder,
+        })
+    }
+
+    /// Begins the time by which the receivers behave.
+    pub(crate) fn begin(&self) {
+        self.subscribers.iter().for_each(|subscriber| subscriber.receiver.begin());
+    }
+
+    /// Returns the URL of the database, password included.
+    pub(crate) fn database_url(&self) -> String {
+        self.embedded.url()
+    }
+
+    /// Stops everything, in the order in which nothing is missed: the worker first, then those it talks to.
+    ///
+    /// # Errors
+    ///
+    /// Something did not stop, or had failed meanwhile.
+    pub(crate) async fn strike(mut self) -> Result<()> {
+        self.worker_stop.cancel();
+        self.worker.finished().await;
+        self.servers_stop.cancel();
+        while let Some(ended) = self.servers.join_next().await {
+            ended.context("a server has panicked")??;
+        }
+        self.pool.close().await;
+        self.embedded.stop().await.context("stop the database")?;
+        Ok(())
+    }
+}
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        let path = env::temp_dir().join(format!("tidings-demo-{}", process::id()));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("make the folder {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be deleted stays in the folder for temporary files.
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// The warehouse is well and wants each order's events in order; accounting has an outage and does not care.
+fn wishes() -> [Wish; 2] {
+    [
+        Wish {
+            name: "warehouse",
+            pattern: "shop:order:*",
+            ordered: true,
+            outage: Outage::never(),
+        },
+        Wish {
+            name: "accounting",
+            pattern: "shop:**",
+            ordered: false,
+            outage: Outage::of_five_seconds(),
+        },
+    ]
+}
+
+async fn database(folder: &Path) -> Result<Embedded> {
+    let Location::Embedded(search) =
+        locate(|name| env::var_os(name).filter(|_| name != "DATABASE_URL"))?
+    else {
+        bail!("the demo runs a database of its own");
+    };
+    let mut options = Options::new(folder)
+        // The audit measures from the commit as the database saw it.
+        .setting("track_commit_timestamp", "on");
+    options.removed_with_process = true;
+    Embedded::start(&search, options).await
+}
+
+/// Adds a subscriber with its subscription, and its receiver, which is to be served on the listener.
+async fn subscribe(
+    pool: &PgPool,
+    keyring: &Keyring,
+    policy: &Policy,
+    wish: Wish,
+) -> Result<(Subscriber, TcpListener)> {
+    let Wish { name, pattern, ordered, outage } = wish;
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("open a receiver")?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let mut new = NewSubscriber::webhook(name, url);
+    // A real subscriber gets minutes and hours; the demo has seconds.
+    new.retry = Some(json!({"delays_s": [0, 0.5, 1, 2]}));
+    let mut tx = pool.begin().await?;
+    let added = subscriber::add(&mut tx, Some(keyring), &mut rand::rng(), policy, new).await?;
+    let id = added.subscriber_id;
+    subscription::add(&mut tx, id, &Pattern::parse(pattern)?, &Scope::root(), ordered).await?;
+    tx.commit().await?;
+    let secret = added.secret.context("the secret of a new webhook is shown once")?;
+    Ok((Subscriber { id, ordered, receiver: Receiver::new(name, &secret, outage)? }, listener))
+}

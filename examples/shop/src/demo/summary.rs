@@ -1,0 +1,126 @@
+//! The summary at the end: one screen, aligned.
+
+use super::{
+    paint::{Paint, count, millis, seconds},
+    report::{Report, Standing},
+};
+
+/// How wide the labels are.
+const LABEL: usize = 20;
+
+/// How wide the numbers are.
+const NUMBER: usize = 12;
+
+/// Returns the summary, with the verdict at its end.
+pub(crate) fn render(report: &Report, paint: Paint) -> String {
+    let sections = [
+        orders(report, paint),
+        subscribers(&report.subscribers, paint),
+        latency(report, paint),
+        verdict(&report.complaints(), paint),
+    ];
+    sections.map(|lines| lines.join("\n") + "\n").join("\n")
+}
+
+fn orders(report: &Report, paint: Paint) -> Vec<String> {
+    let title = format!("The shop, in {}", seconds(report.elapsed));
+    let types = report.events.iter().map(|(name, number)| {
+        format!("{} {}", name.rsplit(':').next().unwrap_or(name), count(*number))
+    });
+    let types = types.collect::<Vec<_>>().join(", ");
+    let rolled_back = "out of stock: the order and its event were rolled back";
+    vec![
+        paint.bold(&title),
+        row("orders taken", &[count(report.told.taken)], ""),
+        row("orders rolled back", &[count(report.told.refused)], &paint.dim(rolled_back)),
+        row("events registered", &[count(report.registered())], &paint.dim(&types)),
+    ]
+}
+
+fn subscribers(standings: &[Standing], paint: Paint) -> Vec<String> {
+    let names: Vec<_> = standings.iter().map(|standing| standing.name.to_owned()).collect();
+    let of_each = |label: &str, number: fn(&Standing) -> u64, note: &str| {
+        let numbers: Vec<_> = standings.iter().map(|standing| count(number(standing))).collect();
+        row(label, &numbers, &paint.dim(note))
+    };
+    vec![
+        paint.bold(&row("The subscribers", &names, "")),
+        of_each("events verified", |of| of.verified as u64, "each counted once"),
+        of_each("deliveries", |of| of.lane.delivered, "answered with 2xx"),
+        of_each("retries", |of| of.lane.retried, "accounting was down for five seconds"),
+        of_each("duplicates", |of| of.duplicates, "known by their webhook-id; the answer had been lost"),
+        of_each("out of order", |of| of.out_of_order, "only the warehouse has asked for order"),
+        of_each("dead letters", |of| of.lane.dead, ""),
+    ]
+}
+
+fn latency(report: &Report, paint: Paint) -> Vec<String> {
+    let at = |label: &str, quantile: f64| {
+        row(label, &[millis(report.latency.value_at_quantile(quantile))], "")
+    };
+    vec![
+        paint.bold("From commit to verified receipt, at the warehouse"),
+        at("p50", 0.5),
+        at("p99", 0.99),
+        at("p99.9", 0.999),
+    ]
+}
+
+fn verdict(complaints: &[String], paint: Paint) -> Vec<String> {
+    if complaints.is_empty() {
+        let verdict =
+            "Every event reached every subscriber, and none that was rolled back reached any.";
+        return vec![paint.good(verdict)];
+    }
+    let mut lines = vec![paint.bad("Not everything is as it should be:")];
+    lines.extend(complaints.iter().map(|complaint| format!("  {complaint}")));
+    lines
+}
+
+fn row(label: &str, cells: &[String], note: &str) -> String {
+    let cells: String = cells.iter().map(|cell| format!("{cell:>NUMBER$}")).collect();
+    let line = format!("  {label:<LABEL$}{cells}   {note}");
+    line.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::report::tests::good;
+
+    #[test]
+    fn summary_is_one_screen_of_aligned_numbers() {
+        let summary = render(&good(), Paint { colours: false });
+        let expected = "\
+The shop, in 12.3 s
+  orders taken               2,140
+  orders rolled back           260   out of stock: the order and its event were rolled back
+  events registered          6,123   paid 3,983, placed 2,140
+
+  The subscribers        warehouse  accounting
+  events verified            6,123       6,123   each counted once
+  deliveries                 6,123       6,123   answered with 2xx
+  retries                        0       1,042   accounting was down for five seconds
+  duplicates                     0          17   known by their webhook-id; the answer had been lost
+  out of order                   0           5   only the warehouse has asked for order
+  dead letters                   0           0
+
+From commit to verified receipt, at the warehouse
+  p50                       5.0 ms
+  p99                       9.9 ms
+  p99.9                    10.0 ms
+
+Every event reached every subscriber, and none that was rolled back reached any.
+";
+        assert_eq!(summary, expected);
+    }
+
+    #[test]
+    fn what_is_wrong_stands_at_the_end() {
+        let mut report = good();
+        report.subscribers[1].lane.dead = 2;
+        let summary = render(&report, Paint { colours: true });
+        let end = "should be:\u{1b}[0m\n  accounting: 2 deliveries were given up\n";
+        assert!(summary.ends_with(end), "{summary}");
+    }
+}
