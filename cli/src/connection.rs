@@ -1,7 +1,7 @@
 //! The way to the database: the one that is given, or that of a `tidings up` beside us.
 //!
-//! Every statement of a command runs in a transaction without prepared statements, so that commands work through a
-//! transaction pooler like everything else.
+//! Every statement of a command runs in a transaction, and relies on nothing that a session has beyond it, so that
+//! commands work through a transaction pooler like everything else.
 
 pub(crate) mod file;
 
@@ -26,6 +26,10 @@ use crate::{
 
 /// A server that has not answered by then is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Behind a pooler in transaction mode, the server session may have statements of others, under names that our driver
+/// takes as well; what it has of ours is gone with the transaction.
+const BEGIN: &str = "begin; deallocate all";
 
 /// What `pg_stat_activity` shows where the URL says nothing else.
 const APPLICATION: &str = "tidings";
@@ -155,7 +159,7 @@ impl Place {
 impl Database {
     /// Begins a transaction.
     pub(crate) async fn begin(&mut self) -> Result<PgTransaction<'_>> {
-        self.conn.begin().await.context("begin a transaction")
+        self.conn.begin_with(BEGIN).await.context("begin a transaction")
     }
 
     /// Says goodbye, so that the server has nothing to complain of.

@@ -7,6 +7,7 @@ use std::{error::Error as StdError, fmt};
 
 use anyhow::Error;
 use serde::Serialize;
+use tidings::endpoint::EndpointError;
 
 use crate::exit::Exit;
 
@@ -83,8 +84,15 @@ pub(crate) fn judge(error: &Error) -> (Exit, Option<String>) {
             .or_else(|| link.downcast_ref::<tidings_worker::Error>().and_then(of_worker))
             .or_else(|| link.downcast_ref::<tidings_migrations::Error>().and_then(of_migrations))
             .or_else(|| link.downcast_ref::<sqlx::Error>().and_then(of_driver));
+        let hint = match link.downcast_ref::<tidings::Error>() {
+            Some(tidings::Error::Endpoint(error)) => allowing(error),
+            _ => link.downcast_ref::<EndpointError>().and_then(allowing),
+        };
         if let Some(exit) = exit {
-            return (exit, default_hint(exit));
+            return (exit, hint.or_else(|| default_hint(exit)).map(str::to_owned));
+        }
+        if let Some(hint) = hint {
+            return (Exit::Refused, Some(hint.to_owned()));
         }
         if is_refusal(link) {
             return (Exit::Refused, None);
@@ -93,16 +101,30 @@ pub(crate) fn judge(error: &Error) -> (Exit, Option<String>) {
     (Exit::Failed, None)
 }
 
-fn default_hint(exit: Exit) -> Option<String> {
-    let hint = match exit {
-        Exit::Database => "check that the database runs and that DATABASE_URL is right",
-        _ => return None,
-    };
-    Some(hint.to_owned())
+fn default_hint(exit: Exit) -> Option<&'static str> {
+    match exit {
+        Exit::Database => Some("check that the database runs and that DATABASE_URL is right"),
+        _ => None,
+    }
+}
+
+/// Says how an operator allows what was refused, where it can be allowed.
+fn allowing(error: &EndpointError) -> Option<&'static str> {
+    match error {
+        EndpointError::Address(_)
+        | EndpointError::Name { .. }
+        | EndpointError::PrivateName { .. } => {
+            Some("an operator allows it with --allow-address, here and for the workers")
+        }
+        EndpointError::HttpsOnly => {
+            Some("an operator allows it with --allow-http, here and for the workers")
+        }
+        _ => None,
+    }
 }
 
 fn is_refusal(link: &(dyn StdError + 'static)) -> bool {
-    link.is::<tidings::endpoint::EndpointError>()
+    link.is::<EndpointError>()
         || link.is::<tidings::secret::SecretError>()
         || link.is::<tidings::secret::KeyringError>()
         || link.is::<tidings::pattern::PatternError>()
@@ -114,6 +136,7 @@ fn of_events(error: &tidings::Error) -> Exit {
     use tidings::Error as E;
     match error {
         E::SchemaMissing(_) => Exit::Database,
+        E::NoSuchSubscriber { .. } => Exit::NotFound,
         E::Unanswered { source, .. } => of_driver(source).unwrap_or(Exit::Failed),
         E::SubscriberExists { .. }
         | E::BadSubscriberName { .. }
@@ -125,7 +148,13 @@ fn of_events(error: &tidings::Error) -> Exit {
         | E::Pattern(_)
         | E::Scope(_)
         | E::NoSuchType { .. }
+        | E::ScopeMismatch { .. }
+        | E::NoSealingKey { .. }
+        | E::KeyTooLong { .. }
+        | E::NotObject { .. }
+        | E::Unstorable { .. }
         | E::OutOfRange { .. }
+        | E::SubscriberGone { .. }
         | E::Unreplayable { .. } => Exit::Refused,
         _ => Exit::Failed,
     }
@@ -199,7 +228,7 @@ mod tests {
             Exit::Failed
         );
         assert_eq!(exit(tidings::Error::SubscriberExists { name: "x".into() }), Exit::Refused);
-        assert_eq!(exit(tidings::endpoint::EndpointError::HttpsOnly), Exit::Refused);
+        assert_eq!(exit(EndpointError::HttpsOnly), Exit::Refused);
         assert_eq!(exit(tidings_migrations::Error::Connect(refused())), Exit::Database);
         let worker = tidings_worker::Error::Unanswered { doing: "hold", source: refused() };
         assert_eq!(exit(worker), Exit::Database);

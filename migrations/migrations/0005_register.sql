@@ -75,6 +75,7 @@ begin
     and (p_headers is null or octet_length(p_headers) <= 32768)
     and (p_ordering_key is null or octet_length(p_ordering_key) <= 255)
     and octet_length(p_tenant) <= 255
+    and cardinality(p_scopes) <= 9
     and (cardinality(p_scopes) = 1
       or p_scopes[cardinality(p_scopes)] ~ '^[a-z][a-z0-9_]*=[^/=[:space:][:cntrl:]]+(/[a-z][a-z0-9_]*=[^/=[:space:][:cntrl:]]+)*$')
     and octet_length(p_scopes[cardinality(p_scopes)]) <= 1000;
@@ -111,7 +112,8 @@ begin
   from (select (extract(epoch from v_now) * 1000000)::bigint as us) c
   returning event_id into event_id;
   if p_delay_ms is not null then
-    v_now := v_now + p_delay_ms * interval '1 ms';
+    -- A century at most, because the end of time is an error.
+    v_now := v_now + least(p_delay_ms, 3155760000000) * interval '1 ms';
   end if;
   if v_matches = 1 then
     insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id, subscription_id)
@@ -301,7 +303,7 @@ begin
     end if;
   end if;
 
-  v_due := v_now + coalesce(p_delay_ms, 0) * interval '1 ms';
+  v_due := v_now + least(coalesce(p_delay_ms, 0), 3155760000000) * interval '1 ms';
   if p_event_id is null then
     insert into tidings.event (event_id, created_at, occurred_at, type, version, tenant, scope, ordering_key,
       payload_bytes, payload, telemetry, headers)
@@ -318,6 +320,10 @@ begin
         then 'repeated' else 'event_conflict' end
       into status
       from tidings.event e where e.event_id = p_event_id;
+      if status = 'event_conflict' then
+        -- Nothing was registered, so the key is not used up.
+        delete from tidings.idempotency i where i.tenant = p_tenant and i.key = p_idempotency_key;
+      end if;
       return;
     end if;
   end if;
@@ -470,15 +476,15 @@ begin
       idempotency_key => v_event ->> 'idempotency_key',
       delay => (v_event ->> 'delay')::interval,
       occurred_at => (v_event ->> 'occurred_at')::timestamptz,
-      telemetry => v_event -> 'telemetry',
-      headers => v_event -> 'headers',
+      telemetry => case when json_typeof(v_event -> 'telemetry') <> 'null' then v_event -> 'telemetry' end,
+      headers => case when json_typeof(v_event -> 'headers') <> 'null' then v_event -> 'headers' end,
       event_id => (v_event ->> 'event_id')::uuid);
   end loop;
 end
 $$;
 
--- register_many: all of a call or nothing of it; one row per event, in their order, or one row with the status of the
--- first that cannot be registered. Keys are locked in one order, so that two calls cannot wait for each other.
+-- register_many: all of a call or nothing of it; one row per event, in their order, that ends with the first event
+-- that cannot be registered: then nothing of the call remains. Keys are locked in one order, so that two calls cannot wait for each other.
 create function tidings.register_many_v1(
   p_types text[], p_versions smallint[], p_payloads text[], p_telemetries text[], p_headers text[], p_tenants text[],
   p_scopes text[], p_ordering_keys text[]
@@ -520,7 +526,9 @@ begin
     end loop;
   exception when sqlstate 'TD021' then
     -- What was written in this block is undone; the caller's transaction goes on.
-    return query select v_status, null::uuid, null::int[];
+    return query
+    select case when n <= cardinality(v_ids) then 'registered' else v_status end, null::uuid, null::int[]
+    from generate_series(1, cardinality(v_ids) + 1) n;
     return;
   end;
   return query

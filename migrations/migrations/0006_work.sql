@@ -69,7 +69,7 @@ language sql set search_path = pg_catalog as $$
   insert into tidings.dead (delivery_id, event_id, subscriber_id, subscription_id, type, version, tenant, scope,
     ordering_key, occurred_at, payload, headers, attempts, first_due_at, reason, last_status, last_error)
   select g.delivery_id, g.event_id, g.subscriber_id, g.subscription_id, e.type, e.version, coalesce(e.tenant, ''), e.scope,
-    e.ordering_key, e.occurred_at, e.payload, e.headers, g.attempt + p_failed, g.first_due_at, p_reason, p_status, p_error
+    e.ordering_key, e.occurred_at, e.payload, e.headers, least(g.attempt + p_failed, 32767), g.first_due_at, p_reason, p_status, p_error
   from gone g
   left join lateral (select * from tidings.event e where e.event_id = g.event_id limit 1) e on true
 $$;
@@ -101,7 +101,9 @@ begin
       crashes = 0
     where d.subscriber_id = p_lane and d.due_at = p_due and d.delivery_id = p_id;
   else
-    perform tidings.bury(p_lane, p_due, p_id, 1, p_reason, p_status, p_error);
+    -- Some are buried without having been tried.
+    perform tidings.bury(p_lane, p_due, p_id, case when p_reason in ('event_gone', 'worker_died') then 0 else 1 end,
+      p_reason, p_status, p_error);
   end if;
   return 'settled';
 end

@@ -5,11 +5,7 @@
 //!
 //! It refuses to guess: a hold that was not answered in time is no hold, and [`Holdings::trusted_until`] runs out.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{
@@ -29,6 +25,12 @@ use crate::{
 ///
 /// Others declare it dead 1.5 s after its last hold at the earliest, so the two never start work at once.
 const TRUST: Duration = Duration::from_secs(1);
+
+/// A shorter lease leaves no time for a hold on a busy machine.
+const LEASE_MIN: Duration = Duration::from_secs(1);
+
+/// A longer lease leaves the shards of a dead worker alone for too long.
+const LEASE_MAX: Duration = Duration::from_mins(10);
 
 /// How a transaction begins behind a pooler in transaction mode that knows nothing of prepared statements.
 ///
@@ -56,7 +58,7 @@ pub struct Options {
     pub host: String,
     /// How it reaches the database.
     pub session: Session,
-    /// How long the database believes in it, 1 s to 10 min.
+    /// How long the database believes in it; what is not between 1 s and 10 min is taken for the nearer of the two.
     pub lease: Duration,
 }
 
@@ -64,7 +66,8 @@ impl Options {
     /// Returns the defaults, a lease of ten seconds on a session of its own, for `groups`.
     #[must_use]
     pub fn new(groups: Vec<String>) -> Self {
-        Self { groups, host: String::new(), session: Session::Direct, lease: Duration::from_secs(10) }
+        let (session, lease) = (Session::Direct, Duration::from_secs(10));
+        Self { groups, host: String::new(), session, lease }
     }
 
     fn every(&self) -> Duration {
@@ -130,13 +133,14 @@ impl Holder {
     ///
     /// # Errors
     ///
-    /// The first hold failed for a reason that time does not mend: the schema is missing.
+    /// The first hold was not answered, or the schema is missing.
     pub async fn spawn(
         connect: PgConnectOptions,
         options: Options,
         drain: CancellationToken,
         stop: CancellationToken,
     ) -> Result<Held> {
+        let options = Options { lease: options.lease.clamp(LEASE_MIN, LEASE_MAX), ..options };
         let connect = match options.session {
             Session::Direct => connect,
             // A pooler in transaction mode knows no prepared statement of ours.
@@ -188,14 +192,16 @@ impl Holder {
                 },
             }
             let began = Instant::now();
+            // As the database was told, not as it may be when the answer comes.
+            let draining = drain.is_cancelled();
             let outcome = tokio::select! {
                 () = stop.cancelled() => return,
-                outcome = self.hold(drain.is_cancelled()) => outcome,
+                outcome = self.hold(draining) => outcome,
             };
             match outcome {
                 Ok(holdings) => {
                     failures = 0;
-                    let left = drain.is_cancelled() && holdings.shards.is_empty();
+                    let left = draining && holdings.shards.is_empty();
                     sender.send_replace(Arc::new(holdings));
                     if left {
                         return;
@@ -205,31 +211,22 @@ impl Holder {
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     tracing::warn!(worker.id = %self.worker_id, failures, error = %chain(&error), "hold failed");
-                    next = Instant::now() + Duration::from_millis(100 * u64::from(failures.min(10)));
+                    next =
+                        Instant::now() + Duration::from_millis(100 * u64::from(failures.min(10)));
                 }
             }
         }
     }
 
-    /// Holds once. A failed hold drops the connection, so that the next one begins on a fresh one.
+    /// Holds once, and keeps what it learns about itself.
     async fn hold(&mut self, draining: bool) -> Result<Holdings> {
         let began = Instant::now();
-        let timeout = self.options.timeout();
-        let mut conn = self.conn.take();
-        let answer = tokio::time::timeout(timeout, async {
-            if conn.is_none() {
-                self.session_pid = None;
-                conn = Some(PgConnection::connect_with(&self.connect).await?);
-            }
-            match conn.as_mut() {
-                Some(conn) => self.call(conn, draining).await,
-                None => Err(sqlx::Error::PoolClosed.into()),
-            }
-        })
-        .await
-        .unwrap_or(Err(Error::TimedOut { within_ms: timeout.as_millis() }))?;
-        self.conn = conn;
-
+        let asked = self.ask(draining).await;
+        if self.notice_pooler(&asked) {
+            // The row says that the worker can be judged by its session: no trust of the longer kind before it does not.
+            return Box::pin(self.hold(draining)).await;
+        }
+        let answer = asked?;
         if !answer.alive {
             // Declared dead: it owns nothing, and comes back as somebody else.
             tracing::warn!(worker.id = %self.worker_id, "declared dead by another worker; joining anew");
@@ -254,6 +251,26 @@ impl Holder {
                 .map(|(group, shard, state)| (ShardId { group: group.into(), shard }, state))
                 .collect::<BTreeMap<_, _>>(),
         })
+    }
+
+    /// Asks the database. A failure drops the connection, so that the next hold begins on a fresh one.
+    async fn ask(&mut self, draining: bool) -> Result<store::Answer> {
+        let timeout = self.options.timeout();
+        let mut conn = self.conn.take();
+        let answer = tokio::time::timeout(timeout, async {
+            if conn.is_none() {
+                self.session_pid = None;
+                conn = Some(PgConnection::connect_with(&self.connect).await?);
+            }
+            match conn.as_mut() {
+                Some(conn) => self.call(conn, draining).await,
+                None => Err(sqlx::Error::PoolClosed.into()),
+            }
+        })
+        .await
+        .unwrap_or(Err(Error::TimedOut { within_ms: timeout.as_millis() }))?;
+        self.conn = conn;
+        Ok(answer)
     }
 
     async fn call(&self, conn: &mut PgConnection, draining: bool) -> Result<store::Answer> {
@@ -288,18 +305,30 @@ impl Holder {
             tracing::warn!(worker.id = %self.worker_id, restarted, set_back, "database restarted or its clock was set back; reading all lanes anew");
             self.epoch += 1;
         }
-        if self.options.session == Session::Direct
-            && self.session_pid.is_some_and(|before| before != answer.session_pid)
-        {
-            // One connection, two servers' sessions: there is a pooler that nobody told us of.
-            tracing::warn!(worker.id = %self.worker_id, "the session changed under an unbroken connection; holding as behind a pooler from now on");
+        self.started_at = Some(answer.started_at);
+        self.read_at = Some(answer.pair.read_at);
+    }
+
+    /// One connection, and another server's session each time, or one that others have left their statements in: there
+    /// is a pooler that nobody told us of. Behind it, a session says nothing about its worker.
+    fn notice_pooler(&mut self, asked: &Result<store::Answer>) -> bool {
+        if self.options.session == Session::Pooled {
+            return false;
+        }
+        let shared = match asked {
+            Ok(answer) => {
+                let before = self.session_pid.replace(answer.session_pid);
+                before.is_some_and(|before| before != answer.session_pid)
+            }
+            Err(error) => error.is_of_shared_session(),
+        };
+        if shared {
+            tracing::warn!(worker.id = %self.worker_id, "the session is shared with others; holding as behind a pooler from now on");
             self.options.session = Session::Pooled;
             self.connect = self.connect.clone().statement_cache_capacity(0);
             self.conn = None;
         }
-        self.started_at = Some(answer.started_at);
-        self.read_at = Some(answer.pair.read_at);
-        self.session_pid = Some(answer.session_pid);
+        shared
     }
 }
 

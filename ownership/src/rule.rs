@@ -104,8 +104,12 @@ mod tests {
             let before = owned.clone();
             for &worker in order {
                 let free = total - owned.iter().sum::<u16>();
-                let others: Vec<u16> =
-                    owned.iter().enumerate().filter(|(n, _)| *n != worker).map(|(_, o)| *o).collect();
+                let others: Vec<u16> = owned
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, _)| *n != worker)
+                    .map(|(_, o)| *o)
+                    .collect();
                 let decision = decide_for(total, free, owned[worker], &others);
                 owned[worker] = owned[worker] - decision.give_up + decision.take;
                 moves += usize::from(decision.give_up);

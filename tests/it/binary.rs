@@ -73,12 +73,13 @@ async fn sync_types(pool: &PgPool) {
         json!({"type": name, "version": 1, "audience": ["notification"], "scopes": ["shop"],
             "level": "basic", "schema": {}, "documentation": ""})
     });
-    sqlx::query("select tidings.sync_catalogue_v1($1)").bind(json!(types)).execute(pool).await.unwrap();
+    let statement = "select tidings.sync_catalogue_v1($1::text::json)";
+    sqlx::query(statement).bind(json!(types).to_string()).execute(pool).await.unwrap();
 }
 
 /// Registers an event the way another language does, and returns its id.
 async fn register(pool: &PgPool, payload: &str) -> String {
-    let statement = "select tidings.register_event('order:placed', $1::json, scope => 'shop=s1')::text";
+    let statement = "select tidings.register_event('order:placed', $1::text::json, scope => 'shop=s1')::text";
     sqlx::query_scalar(statement).bind(payload).fetch_one(pool).await.unwrap()
 }
 

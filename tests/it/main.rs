@@ -7,4 +7,6 @@ mod binary;
 mod crash;
 mod delivery;
 mod embedded;
+mod floors;
+mod manage;
 mod pooler;

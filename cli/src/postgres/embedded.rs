@@ -47,8 +47,14 @@ pub enum Ending {
 }
 
 impl Embedded {
-    /// The one role, and the name of the database that is there from the beginning.
-    pub const ROLE: &str = "tidings";
+    /// The one role.
+    ///
+    /// Not `tidings`: the first place where Postgres looks for and makes tables is the schema with the name of the role,
+    /// and the application's own tables have no business in ours.
+    pub const ROLE: &str = "postgres";
+
+    /// The database that is there from the beginning.
+    pub const DATABASE: &str = "tidings";
 
     /// Starts a server on the folder that `options` name, with binaries from `search`, and waits until it is ready.
     ///
@@ -90,7 +96,7 @@ impl Embedded {
     /// Returns the URL of the database `tidings`, password included.
     #[must_use]
     pub fn url(&self) -> String {
-        self.url_of(Self::ROLE)
+        self.url_of(Self::DATABASE)
     }
 
     /// Returns the URL of another database of this server, password included.

@@ -68,7 +68,7 @@ impl Catalogue {
     /// A database that does not answer, or has no schema yet.
     pub async fn sync(&self, conn: &mut PgConnection) -> Result<Vec<Change>> {
         let types: Value = self.iter().map(declaration).collect();
-        let rows = store::sync(conn, &types).await?;
+        let rows = store::sync(conn, &types.to_string()).await?;
         rows.into_iter().map(Change::try_from).collect()
     }
 

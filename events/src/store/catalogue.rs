@@ -1,6 +1,5 @@
 //! The event types that the database knows.
 
-use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::{Error, Result, catalogue::StoredType};
@@ -13,7 +12,7 @@ pub(crate) struct ChangeRow {
     pub(crate) change: String,
 }
 
-pub(crate) async fn sync(conn: &mut PgConnection, types: &Value) -> Result<Vec<ChangeRow>> {
+pub(crate) async fn sync(conn: &mut PgConnection, types: &str) -> Result<Vec<ChangeRow>> {
     sqlx::query_file_as!(ChangeRow, "src/queries/sync.sql", types)
         .fetch_all(conn)
         .await

@@ -1,10 +1,10 @@
 //! Many events in one call: all of them, or none.
 
 use serde_json::json;
-use tidings::{Error, Event, catalogue::Catalogue, register_event, register_events};
+use tidings::{Error, Event, register_event, register_events};
 use uuid::Uuid;
 
-use super::{JobFailed, failed, note, placed, world};
+use super::{failed, note, placed, world};
 
 #[tokio::test]
 async fn many_events_are_registered_in_one_call_and_reach_who_each_of_them_would() {
@@ -85,13 +85,4 @@ async fn sql_callers_register_many_in_one_call_too() {
     let error = sqlx::query("select tidings.register_events($1::json)").bind(&events).execute(&world.pool).await.unwrap_err();
     assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("TD001"));
     assert_eq!(world.pending().await, 2);
-}
-
-#[tokio::test]
-async fn catalogue_knows_what_the_database_knows() {
-    let world = world().await;
-    let mut conn = world.pool.acquire().await.unwrap();
-    let stored = Catalogue::stored(&mut conn).await.unwrap();
-    let failed = stored.iter().find(|stored| stored.event_type == "job:failed").unwrap();
-    assert_eq!((failed.version, &failed.scopes), (3, &JobFailed::describe().scopes));
 }

@@ -72,7 +72,7 @@ async fn every_refusal_says_why_and_leaves_the_transaction_usable() {
         (Box::new(NextVersion {}), none(), "event type `order:placed` version 2 is not in the database's catalogue; sync the application's catalogue at start"),
         (Box::new(Retired {}), none(), "event type `order:closed` is retired; register its successor"),
         (Box::new(Broken { total: 1 }), none(), "build the notification view of `order:placed`"),
-        (Box::new(failed("", "j")), none(), "find the scope of `job:failed`"),
+        (Box::new(failed("", "j")), none(), "build the scope of `job:failed`"),
         (Box::new(body(json!("x".repeat(1_048_576)))), none(), "the notification view of `order:placed` has 1048587 bytes, and 1048576 are allowed; send a reference to large data"),
         (Box::new(body(nested(64))), none(), "the notification view of `order:placed` nests deeper than 64 levels; flatten it"),
         (Box::new(placed(1)), none().tenant("x".repeat(256)), "the tenant has 256 bytes, and 255 are allowed; use its SHA-256 instead"),

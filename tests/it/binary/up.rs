@@ -76,7 +76,7 @@ async fn killed_up_is_explained_and_comes_back_with_everything() {
     let first = up(data).await;
     let pool = PgPool::connect(&url(data)).await.unwrap();
     sync_types(&pool).await;
-    let secret = add(&beside(data), "hook", "http://127.0.0.1:1/hook").await;
+    let secret = add(&beside(data), "hook", "http://127.0.0.1:9999/hook").await;
     drop(pool);
     first.kill().await;
     eventually(PATIENCE, "the database has gone with its owner", async || {

@@ -54,8 +54,7 @@ pub(super) async fn run(context: &Context, add: &Add) -> Result<()> {
     new.check(&context.global.policy()).with_context(doing)?;
     check_ladder(new.retry.as_ref()).with_context(doing)?;
     if new.kind == KIND {
-        let checked = context.webhook(None)?.check(&new.config).await;
-        checked.map_err(|error| allowable(doing(), error))?;
+        context.webhook(None)?.check(&new.config).await.with_context(doing)?;
     }
     let keys = context.keys()?;
     let added = store(context, new, keys.as_ref(), (&patterns, &scope, add.ordered)).await;
@@ -144,18 +143,6 @@ fn check_ladder(retry: Option<&Value>) -> Result<()> {
     let ladder: Ladder = serde_json::from_value(retry.clone()).map_err(|error| refused(error.into()))?;
     ladder.check().map_err(|error| refused(error.into()))?;
     Ok(())
-}
-
-/// Says how an operator allows what was refused, where it can be allowed.
-fn allowable(doing: String, error: EndpointError) -> anyhow::Error {
-    let hint = match error {
-        EndpointError::Address(_) | EndpointError::Name { .. } | EndpointError::PrivateName { .. } => {
-            "an operator allows it with --allow-address, here and for the workers"
-        }
-        EndpointError::HttpsOnly => "an operator allows it with --allow-http, here and for the workers",
-        error => return anyhow::Error::from(error).context(doing),
-    };
-    Coded::new(Exit::Refused, doing).hint(hint).because(error).into()
 }
 
 impl Added {
