@@ -40,11 +40,11 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run everything: the embedded database, its schema, and a worker
     ///
-    /// The database lives in the folder --data and is kept between runs; with DATABASE_URL, that database is used
+    /// The database lives in the folder --data and is kept between runs; with `DATABASE_URL`, that database is used
     /// instead.
     /// Ctrl-C lets what is in flight finish; a second one stops at once.
     Up(serve::Serve),
-    /// Run a worker on the database of DATABASE_URL
+    /// Run a worker on the database of `DATABASE_URL`
     ///
     /// Any number of workers share the work and take over from each other.
     /// Ctrl-C lets what is in flight finish; a second one stops at once.
@@ -115,7 +115,8 @@ mod tests {
     #[test]
     fn every_help_renders_and_ends_with_the_exit_codes() {
         fn check(mut command: clap::Command) {
-            let (name, help) = (command.get_name().to_owned(), command.render_long_help().to_string());
+            let (name, help) =
+                (command.get_name().to_owned(), command.render_long_help().to_string());
             assert!(help.trim_end().ends_with(Exit::help().trim_end()), "{name}: {help}");
             command.get_subcommands().cloned().for_each(check);
         }

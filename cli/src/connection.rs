@@ -5,7 +5,7 @@
 
 pub(crate) mod file;
 
-use std::{path::PathBuf, time::Duration};
+use std::{borrow::Cow, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
@@ -103,10 +103,8 @@ impl Place {
     ///
     /// The database cannot be reached.
     pub(crate) async fn pool(&self, connections: u32, pooled: bool) -> Result<PgPool> {
-        let options = match pooled {
-            true => self.options.clone().statement_cache_capacity(0),
-            false => self.options.clone(),
-        };
+        let options = self.options.clone();
+        let options = if pooled { options.statement_cache_capacity(0) } else { options };
         // The pool would only say that its time was over.
         self.connect(options.clone()).await?.close().await.context("talk to the database")?;
         let pool = PgPoolOptions::new()
@@ -175,7 +173,8 @@ impl Database {
                 .await;
         let needed = MIGRATOR.iter().map(|migration| migration.version).max();
         let too_old = |found: Option<i64>| {
-            let found = found.map_or_else(|| "missing".to_owned(), |found| format!("at version {found}"));
+            let found =
+                found.map_or_else(|| "missing".to_owned(), |found| format!("at version {found}"));
             let needed = needed.unwrap_or_default();
             let message = format!(
                 "use the schema `tidings`: it is {found}, and this program needs version {needed}"
@@ -185,7 +184,7 @@ impl Database {
         match found {
             Ok(found) if found >= needed => {}
             Ok(found) => return Err(too_old(found).into()),
-            Err(error) => match error.as_database_error().and_then(|answer| answer.code()).as_deref() {
+            Err(error) => match code(&error).as_deref() {
                 Some("3F000" | "42P01") => return Err(too_old(None).into()),
                 // Who may not read the record may still do the work.
                 Some("42501") => {}
@@ -194,6 +193,10 @@ impl Database {
         }
         tx.rollback().await.context("read the version of the schema")
     }
+}
+
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
 }
 
 /// Says where the database is: given, or embedded.

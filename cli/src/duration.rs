@@ -52,13 +52,12 @@ pub(crate) fn within(
 /// Writes a duration the way [`parse`] reads it, to the millisecond.
 pub(crate) fn format(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let mut text = String::new();
-    for (unit, factor) in UNITS {
-        if rest >= factor {
-            text.push_str(&format!("{}{unit}", rest / factor));
-            rest %= factor;
-        }
-    }
+    let parts = UNITS.into_iter().map(|(unit, factor)| {
+        let count = rest / factor;
+        rest %= factor;
+        if count == 0 { String::new() } else { format!("{count}{unit}") }
+    });
+    let text: String = parts.collect();
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
@@ -86,7 +85,18 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused_with_an_example() {
-        for text in ["", "10", "s", "10 s", "1.5s", "-1s", "10x", "99999999999999999999s", "9999999999999d", "é"] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "10 s",
+            "1.5s",
+            "-1s",
+            "10x",
+            "99999999999999999999s",
+            "9999999999999d",
+            "é",
+        ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains("write it like 500ms"), "{error}");
         }

@@ -10,8 +10,14 @@ use std::{
 
 /// Variables without a flag, for the help and the README.
 pub(crate) const VARIABLES: [(&str, &str); 4] = [
-    ("TIDINGS_KEY", "The keys that seal secrets, in place of a key file: base64 of 32 bytes; the first seals, all open"),
-    ("PG_BIN", "The folder with `postgres` and `initdb` for the embedded database; searched for if not set"),
+    (
+        "TIDINGS_KEY",
+        "The keys that seal secrets, in place of a key file: base64 of 32 bytes; the first seals, all open",
+    ),
+    (
+        "PG_BIN",
+        "The folder with `postgres` and `initdb` for the embedded database; searched for if not set",
+    ),
     ("NO_COLOR", "No colours, also on a terminal"),
     ("COLUMNS", "How wide tables are, if it is exported; the terminal is asked otherwise"),
 ];

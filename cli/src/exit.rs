@@ -55,10 +55,14 @@ impl Exit {
             Self::Failed => "failed",
             Self::Usage => "wrong usage",
             Self::NotFound => "not found",
-            Self::Refused => "refused: an endpoint, pattern, kind, key or other input that is not accepted",
+            Self::Refused => {
+                "refused: an endpoint, pattern, kind, key or other input that is not accepted"
+            }
             Self::Database => "the database cannot be reached or used",
             Self::Running => "another process uses the data folder already",
-            Self::Undrained => "stopped before everything in flight was settled; it will be repeated",
+            Self::Undrained => {
+                "stopped before everything in flight was settled; it will be repeated"
+            }
         }
     }
 

@@ -72,39 +72,75 @@ impl Report {
     }
 }
 
+/// An exit code, and what to do where the message does not say so already.
+type Judgement = (Exit, Option<&'static str>);
+
+const UNREACHABLE: Judgement =
+    (Exit::Database, Some("check that the database runs and that DATABASE_URL is right"));
+
 /// Returns the exit code of an error, and what to do about it where the message does not say so already.
 pub(crate) fn judge(error: &Error) -> (Exit, Option<String>) {
     for link in error.chain() {
         if let Some(coded) = link.downcast_ref::<Coded>() {
             return (coded.exit, coded.hint.clone());
         }
-        let exit = link
-            .downcast_ref::<tidings::Error>()
-            .map(of_events)
-            .or_else(|| link.downcast_ref::<tidings_worker::Error>().and_then(of_worker))
-            .or_else(|| link.downcast_ref::<tidings_migrations::Error>().and_then(of_migrations))
-            .or_else(|| link.downcast_ref::<sqlx::Error>().and_then(of_driver));
-        let hint = match link.downcast_ref::<tidings::Error>() {
-            Some(tidings::Error::Endpoint(error)) => allowing(error),
-            _ => link.downcast_ref::<EndpointError>().and_then(allowing),
-        };
-        if let Some(exit) = exit {
-            return (exit, hint.or_else(|| default_hint(exit)).map(str::to_owned));
-        }
-        if let Some(hint) = hint {
-            return (Exit::Refused, Some(hint.to_owned()));
-        }
-        if is_refusal(link) {
-            return (Exit::Refused, None);
+        if let Some((exit, hint)) = of_link(link) {
+            return (exit, hint.map(str::to_owned));
         }
     }
     (Exit::Failed, None)
 }
 
-fn default_hint(exit: Exit) -> Option<&'static str> {
-    match exit {
-        Exit::Database => Some("check that the database runs and that DATABASE_URL is right"),
-        _ => None,
+/// `None` where a source further down decides.
+fn of_link(link: &(dyn StdError + 'static)) -> Option<Judgement> {
+    if let Some(error) = link.downcast_ref::<tidings::Error>() {
+        return of_events(error);
+    }
+    if let Some(error) = link.downcast_ref::<EndpointError>() {
+        return Some((Exit::Refused, allowing(error)));
+    }
+    if let Some(error) = link.downcast_ref::<tidings_worker::Error>() {
+        return error.is_transient().then_some(UNREACHABLE);
+    }
+    if let Some(tidings_migrations::Error::ServerTooOld { .. }) = link.downcast_ref() {
+        return Some((Exit::Database, None));
+    }
+    if let Some(error) = link.downcast_ref::<sqlx::Error>() {
+        return of_driver(error);
+    }
+    let is_refusal = link.is::<tidings::secret::SecretError>()
+        || link.is::<tidings::secret::KeyringError>()
+        || link.is::<tidings::pattern::PatternError>()
+        || link.is::<tidings::scope::ScopeError>()
+        || link.is::<tidings::deliverer::OpenError>();
+    is_refusal.then_some((Exit::Refused, None))
+}
+
+fn of_events(error: &tidings::Error) -> Option<Judgement> {
+    use tidings::Error as E;
+    match error {
+        E::SchemaMissing(_) => Some((Exit::Database, None)),
+        E::NoSuchSubscriber { .. } => Some((Exit::NotFound, None)),
+        E::Unanswered { .. } => None,
+        E::Endpoint(error) => Some((Exit::Refused, allowing(error))),
+        E::Secret(_)
+        | E::Pattern(_)
+        | E::Scope(_)
+        | E::SubscriberExists { .. }
+        | E::BadSubscriberName { .. }
+        | E::UnknownKind { .. }
+        | E::Sealed { .. }
+        | E::NoKey { .. }
+        | E::NoSealingKey { .. }
+        | E::NoSuchType { .. }
+        | E::ScopeMismatch { .. }
+        | E::KeyTooLong { .. }
+        | E::NotObject { .. }
+        | E::Unstorable { .. }
+        | E::OutOfRange { .. }
+        | E::SubscriberGone { .. }
+        | E::Unreplayable { .. } => Some((Exit::Refused, None)),
+        _ => Some((Exit::Failed, None)),
     }
 }
 
@@ -123,70 +159,18 @@ fn allowing(error: &EndpointError) -> Option<&'static str> {
     }
 }
 
-fn is_refusal(link: &(dyn StdError + 'static)) -> bool {
-    link.is::<EndpointError>()
-        || link.is::<tidings::secret::SecretError>()
-        || link.is::<tidings::secret::KeyringError>()
-        || link.is::<tidings::pattern::PatternError>()
-        || link.is::<tidings::scope::ScopeError>()
-        || link.is::<tidings::deliverer::OpenError>()
-}
-
-fn of_events(error: &tidings::Error) -> Exit {
-    use tidings::Error as E;
-    match error {
-        E::SchemaMissing(_) => Exit::Database,
-        E::NoSuchSubscriber { .. } => Exit::NotFound,
-        E::Unanswered { source, .. } => of_driver(source).unwrap_or(Exit::Failed),
-        E::SubscriberExists { .. }
-        | E::BadSubscriberName { .. }
-        | E::UnknownKind { .. }
-        | E::Endpoint(_)
-        | E::Secret(_)
-        | E::Sealed { .. }
-        | E::NoKey { .. }
-        | E::Pattern(_)
-        | E::Scope(_)
-        | E::NoSuchType { .. }
-        | E::ScopeMismatch { .. }
-        | E::NoSealingKey { .. }
-        | E::KeyTooLong { .. }
-        | E::NotObject { .. }
-        | E::Unstorable { .. }
-        | E::OutOfRange { .. }
-        | E::SubscriberGone { .. }
-        | E::Unreplayable { .. } => Exit::Refused,
-        _ => Exit::Failed,
-    }
-}
-
-/// `None` where a source further down decides.
-fn of_worker(error: &tidings_worker::Error) -> Option<Exit> {
-    use tidings_worker::Error as E;
-    match error {
-        E::DuplicateKind { .. } | E::NoDeliverer => Some(Exit::Failed),
-        _ => None,
-    }
-}
-
-fn of_migrations(error: &tidings_migrations::Error) -> Option<Exit> {
-    use tidings_migrations::Error as E;
-    match error {
-        E::ServerTooOld { .. } => Some(Exit::Database),
-        _ => None,
-    }
-}
-
 /// A statement that the server refuses is a failure; a server that does not answer, or not to us, is not there.
-fn of_driver(error: &sqlx::Error) -> Option<Exit> {
+fn of_driver(error: &sqlx::Error) -> Option<Judgement> {
     match error {
         sqlx::Error::Database(answer) => match answer.code().as_deref() {
-            // Authorization, unknown database, shutting down, too many connections.
-            Some(code) if ["28", "3D", "57", "53"].iter().any(|class| code.starts_with(class)) => {
-                Some(Exit::Database)
+            // Authorization, unknown database, too many connections, shutting down.
+            Some(code) if ["28", "3D", "53", "57P"].iter().any(|class| code.starts_with(class)) => {
+                Some(UNREACHABLE)
             }
             // A function, schema or table that is not there: the schema is missing or too old.
-            Some("42883" | "3F000" | "42P01") => Some(Exit::Database),
+            Some("42883" | "3F000" | "42P01") => {
+                Some((Exit::Database, Some("run `tidings migrate`")))
+            }
             _ => None,
         },
         sqlx::Error::Io(_)
@@ -194,7 +178,7 @@ fn of_driver(error: &sqlx::Error) -> Option<Exit> {
         | sqlx::Error::Protocol(_)
         | sqlx::Error::Configuration(_)
         | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed => Some(Exit::Database),
+        | sqlx::Error::PoolClosed => Some(UNREACHABLE),
         _ => None,
     }
 }
@@ -229,6 +213,7 @@ mod tests {
         );
         assert_eq!(exit(tidings::Error::SubscriberExists { name: "x".into() }), Exit::Refused);
         assert_eq!(exit(EndpointError::HttpsOnly), Exit::Refused);
+        assert_eq!(exit(tidings::Error::Endpoint(EndpointError::HttpsOnly)), Exit::Refused);
         assert_eq!(exit(tidings_migrations::Error::Connect(refused())), Exit::Database);
         let worker = tidings_worker::Error::Unanswered { doing: "hold", source: refused() };
         assert_eq!(exit(worker), Exit::Database);
@@ -236,9 +221,10 @@ mod tests {
 
     #[test]
     fn server_that_is_too_old_is_named_with_the_way_out() {
-        let error = Err::<(), _>(tidings_migrations::Error::ServerTooOld { version: "12.22".into() })
-            .context("start")
-            .unwrap_err();
+        let error =
+            Err::<(), _>(tidings_migrations::Error::ServerTooOld { version: "12.22".into() })
+                .context("start")
+                .unwrap_err();
         assert_eq!(judge(&error).0, Exit::Database);
         assert_eq!(
             format!("{error:#}"),

@@ -48,8 +48,8 @@ pub fn load_or_make(path: &Path) -> Result<(Keyring, bool)> {
         return Ok((load(path)?, false));
     }
     let keyring = Keyring::generate(&mut rand::rng());
-    let made = make(path, &keyring)
-        .with_context(|| format!("make the key file {}", path.display()))?;
+    let made =
+        make(path, &keyring).with_context(|| format!("make the key file {}", path.display()))?;
     if made { Ok((keyring, true)) } else { Ok((load(path)?, false)) }
 }
 
@@ -112,7 +112,11 @@ mod tests {
         let (loaded, fresh) = load_or_make(&path).unwrap();
         assert!(!fresh);
         assert_eq!(loaded.current(), made.current());
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left over");
+        assert_eq!(
+            fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "nothing is left over"
+        );
     }
 
     #[test]

@@ -1,23 +1,23 @@
 #![doc = include_str!("../README.md")]
 
-mod run;
 mod arguments;
 mod commands;
 mod connection;
 mod context;
-mod schema;
-pub mod keys;
-pub mod postgres;
-mod output;
+mod duration;
+mod environment;
 mod exit;
 mod failure;
+pub mod keys;
 mod logging;
-mod telemetry;
-mod signals;
-mod environment;
-mod duration;
 mod moment;
+mod output;
+pub mod postgres;
+mod run;
+mod schema;
 #[cfg(test)]
 mod settings;
+mod signals;
+mod telemetry;
 
 pub use self::run::main;

@@ -24,7 +24,12 @@ pub(crate) enum Format {
 /// # Errors
 ///
 /// The filter cannot be read.
-pub(crate) fn start(filter: &str, format: Format, colours: bool, bars: MultiProgress) -> Result<()> {
+pub(crate) fn start(
+    filter: &str,
+    format: Format,
+    colours: bool,
+    bars: MultiProgress,
+) -> Result<()> {
     let filter = EnvFilter::try_new(directives(filter))
         .with_context(|| format!("read the log filter `{filter}`"))?;
     let builder = tracing_subscriber::fmt()

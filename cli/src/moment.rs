@@ -21,7 +21,9 @@ impl Moment {
         match self {
             Self::At(at) => at,
             Self::Ago(duration) => now
-                .checked_sub_signed(chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX))
+                .checked_sub_signed(
+                    chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX),
+                )
                 .unwrap_or(DateTime::UNIX_EPOCH),
         }
     }

@@ -40,7 +40,7 @@ pub(crate) struct Output {
 
 impl Output {
     /// Returns an output for the terminal, or for whatever else the outputs lead to.
-    pub(crate) fn new(json: bool, environment: &Environment) -> Self {
+    pub(crate) fn new(json: bool, environment: Environment) -> Self {
         let bars = MultiProgress::new();
         if json {
             bars.set_draw_target(indicatif::ProgressDrawTarget::hidden());
@@ -123,12 +123,11 @@ impl Output {
             serde_json::to_string_pretty(&Report::new(error)).unwrap_or_default() + "\n"
         } else {
             let chain = format!("{error:#}");
-            let mut report =
-                format!("{} {}\n", self.notes.red("error:"), text::paragraph(&chain));
-            if let (_, Some(hint)) = judge(error) {
-                report.push_str(&format!("{} {}\n", self.notes.dim("hint:"), text::line(&hint)));
-            }
-            report
+            let said = format!("{} {}\n", self.notes.red("error:"), text::paragraph(&chain));
+            let (_, hint) = judge(error);
+            let hint =
+                hint.map(|hint| format!("{} {}\n", self.notes.dim("hint:"), text::line(&hint)));
+            said + &hint.unwrap_or_default()
         };
         // Whoever cannot be told cannot be told that either.
         drop(self.complain(&report));

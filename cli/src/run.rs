@@ -20,12 +20,12 @@ pub fn main() -> ExitCode {
     let environment = Environment::look();
     let arguments = match arguments::parse() {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error, &environment),
+        Err(error) => return usage(&error, environment),
     };
     let Arguments { global, command } = arguments;
-    let output = Output::new(global.json, &environment);
+    let output = Output::new(global.json, environment);
     let context = Context { global, output };
-    match run(&context, &command, &environment) {
+    match run(&context, &command, environment) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
             context.output.error(&error);
@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(context: &Context, command: &Command, environment: &Environment) -> Result<()> {
+fn run(context: &Context, command: &Command, environment: Environment) -> Result<()> {
     let global = &context.global;
     let colours = environment.colours_on_stderr && !global.json;
     logging::start(&global.log_level, global.log_format, colours, context.output.bars())?;
@@ -62,7 +62,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<()> {
 }
 
 /// Prints help, or what is wrong with the command line.
-fn usage(error: &clap::Error, environment: &Environment) -> ExitCode {
+fn usage(error: &clap::Error, environment: Environment) -> ExitCode {
     let is_error = error.use_stderr();
     // The command line could not be read, so it is looked at.
     if is_error && env::args_os().any(|argument| argument == "--json") {

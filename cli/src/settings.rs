@@ -11,7 +11,8 @@ const README: &str = include_str!("../README.md");
 /// A setting is what every command understands, and whatever has a variable.
 fn table() -> String {
     let command = Arguments::command();
-    let mut text = "| Flag | Variable | Default | Commands | Meaning |\n|---|---|---|---|---|\n".to_owned();
+    let mut text =
+        "| Flag | Variable | Default | Commands | Meaning |\n|---|---|---|---|---|\n".to_owned();
     for arg in command.get_arguments().filter(|arg| arg.is_global_set()) {
         row(&mut text, arg, "all");
     }
@@ -36,7 +37,8 @@ fn own<'a>(command: &'a Command, name: &str) -> Vec<&'a Arg> {
 fn row(text: &mut String, arg: &Arg, commands: &str) {
     let flag = arg.get_long().unwrap();
     let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
-    let value = value.and_then(|names| names.first()).map(|name| format!(" {name}")).unwrap_or_default();
+    let value =
+        value.and_then(|names| names.first()).map(|name| format!(" {name}")).unwrap_or_default();
     let variable = arg.get_env().map(|name| format!("`{}`", name.to_string_lossy()));
     let default = arg.get_default_values().first().filter(|_| arg.get_action().takes_values());
     let default = default.map(|default| format!("`{}`", default.to_string_lossy()));
@@ -48,7 +50,8 @@ fn row(text: &mut String, arg: &Arg, commands: &str) {
         _ => meaning,
     };
     let (variable, default) = (variable.unwrap_or_default(), default.unwrap_or_default());
-    writeln!(text, "| `--{flag}{value}` | {variable} | {default} | {commands} | {meaning} |").unwrap();
+    writeln!(text, "| `--{flag}{value}` | {variable} | {default} | {commands} | {meaning} |")
+        .unwrap();
 }
 
 #[test]

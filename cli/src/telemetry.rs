@@ -22,7 +22,10 @@ pub(crate) fn database_started(version: &str, place: &str, elapsed: Duration) {
 
 pub(crate) fn database_lost(status: &str, log: &Path) {
     let log = log.display();
-    tracing::error!(status, "the embedded PostgreSQL has ended by itself ({status}); starting it again, its log is {log}");
+    tracing::error!(
+        status,
+        "the embedded PostgreSQL has ended by itself ({status}); starting it again, its log is {log}"
+    );
 }
 
 pub(crate) fn schema_ready(total: usize, fresh: usize) {
@@ -31,7 +34,9 @@ pub(crate) fn schema_ready(total: usize, fresh: usize) {
 
 pub(crate) fn key_made(path: &Path) {
     let path = path.display();
-    tracing::warn!("key file {path} made; keep a copy, without it the stored secrets cannot be opened");
+    tracing::warn!(
+        "key file {path} made; keep a copy, without it the stored secrets cannot be opened"
+    );
 }
 
 pub(crate) fn key_open_to_others(path: &Path) {
@@ -40,7 +45,9 @@ pub(crate) fn key_open_to_others(path: &Path) {
 }
 
 pub(crate) fn no_key() {
-    tracing::warn!("no key is set, so subscribers with a secret cannot be served; set TIDINGS_KEY or --key-file");
+    tracing::warn!(
+        "no key is set, so subscribers with a secret cannot be served; set TIDINGS_KEY or --key-file"
+    );
 }
 
 pub(crate) fn worker_started(name: &str, kinds: &str) {

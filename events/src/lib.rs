@@ -1,8 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-// The derives name their crate by its public name, here too.
-extern crate self as tidings;
-
 pub mod error;
 pub mod name;
 pub mod pattern;

@@ -80,14 +80,20 @@ begin
       or p_scopes[cardinality(p_scopes)] ~ '^[a-z][a-z0-9_]*=[^/=[:space:][:cntrl:]]+(/[a-z][a-z0-9_]*=[^/=[:space:][:cntrl:]]+)*$')
     and octet_length(p_scopes[cardinality(p_scopes)]) <= 1000;
   if found and v_patterns is not null then
-    -- One probe of the route per pattern and prefix.
+    -- One probe of the route per pattern and prefix. Joined so that it can be nothing else: with a condition on two
+    -- arrays, a planner without statistics reads every subscription of the tenant.
     select min(s.subscriber_id), min(s.subscription_id), bool_or(s.ordered), count(*)
     into v_subscriber, v_subscription, v_ordered, v_matches
     from (
       select s.subscriber_id, s.subscription_id, s.ordered
-      from tidings.subscription s
-      where s.pattern_id = any(v_patterns) and s.tenant = p_tenant and s.scope = any(p_scopes)
-        and s.deleted_at is null
+      from unnest(v_patterns) as p (pattern_id)
+      cross join unnest(p_scopes) as c (scope)
+      cross join lateral (
+        select s.subscriber_id, s.subscription_id, s.ordered
+        from tidings.subscription s
+        where s.pattern_id = p.pattern_id and s.tenant = p_tenant and s.scope = c.scope and s.deleted_at is null
+        limit 65
+      ) s
       limit 65
     ) s;
   elsif not found then
@@ -124,9 +130,14 @@ begin
     with written as (
       insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id, subscription_id)
       select event_id, v_now, v_now, s.subscriber_id, min(s.subscription_id)
-      from tidings.subscription s
-      where s.pattern_id = any(v_patterns) and s.tenant = p_tenant and s.scope = any(p_scopes)
-        and s.deleted_at is null
+      from unnest(v_patterns) as p (pattern_id)
+      cross join unnest(p_scopes) as c (scope)
+      cross join lateral (
+        select s.subscriber_id, s.subscription_id
+        from tidings.subscription s
+        where s.pattern_id = p.pattern_id and s.tenant = p_tenant and s.scope = c.scope and s.deleted_at is null
+        offset 0
+      ) s
       group by s.subscriber_id
       returning subscriber_id
     )
@@ -231,9 +242,14 @@ begin
     select r.subscriber_id, min(r.subscription_id) as subscription_id, bool_or(r.ordered) as ordered, count(*) as raw
     from (
       select s.subscriber_id, s.subscription_id, s.ordered
-      from tidings.subscription s
-      where s.pattern_id = any(v_patterns) and s.tenant = p_tenant and s.scope = any(p_scopes)
-        and s.deleted_at is null
+      from unnest(v_patterns) as p (pattern_id)
+      cross join unnest(p_scopes) as c (scope)
+      cross join lateral (
+        select s.subscriber_id, s.subscription_id, s.ordered
+        from tidings.subscription s
+        where s.pattern_id = p.pattern_id and s.tenant = p_tenant and s.scope = c.scope and s.deleted_at is null
+        limit 4 * c_inline + 1
+      ) s
       limit 4 * c_inline + 1
     ) r
     group by r.subscriber_id
@@ -248,9 +264,15 @@ begin
       into v_subscribers, v_subscriptions, v_ordered, v_any_ordered
       from (
         select s.subscriber_id, min(s.subscription_id) as subscription_id
-        from tidings.subscription s
-        where s.pattern_id = any(v_patterns) and s.tenant = p_tenant and s.scope = any(p_scopes)
-          and s.deleted_at is null and s.ordered
+        from unnest(v_patterns) as p (pattern_id)
+        cross join unnest(p_scopes) as c (scope)
+        cross join lateral (
+          select s.subscriber_id, s.subscription_id
+          from tidings.subscription s
+          where s.pattern_id = p.pattern_id and s.tenant = p_tenant and s.scope = c.scope and s.deleted_at is null
+            and s.ordered
+          offset 0
+        ) s
         group by s.subscriber_id
       ) m;
     end if;

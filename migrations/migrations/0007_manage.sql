@@ -10,6 +10,8 @@ declare
   v_type record;
   v_added bool := false;
 begin
+  -- Before the first row, because a subscribing transaction has this lock when it comes to the rows of types.
+  perform pg_advisory_xact_lock(1414087765, 0);
   for v_type in
     select t.* from json_to_recordset(p_types) as t (
       type text, version smallint, audience text[], scopes text[], level text, schema json, documentation text)

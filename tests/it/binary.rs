@@ -79,7 +79,8 @@ async fn sync_types(pool: &PgPool) {
 
 /// Registers an event the way another language does, and returns its id.
 async fn register(pool: &PgPool, payload: &str) -> String {
-    let statement = "select tidings.register_event('order:placed', $1::text::json, scope => 'shop=s1')::text";
+    let statement =
+        "select tidings.register_event('order:placed', $1::text::json, scope => 'shop=s1')::text";
     sqlx::query_scalar(statement).bind(payload).fetch_one(pool).await.unwrap()
 }
 

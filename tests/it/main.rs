@@ -9,4 +9,7 @@ mod delivery;
 mod embedded;
 mod floors;
 mod manage;
+mod ownership;
+mod outbox;
 mod pooler;
+mod routing;

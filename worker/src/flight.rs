@@ -26,8 +26,19 @@ pub(crate) struct Outcome {
     pub(crate) read: Read,
     pub(crate) answer: Answer,
     pub(crate) elapsed: Duration,
-    /// Its worker has died too often while it was alone in flight: it was not attempted.
-    pub(crate) poison: bool,
+    /// Whether it was attempted at all.
+    pub(crate) care: Care,
+}
+
+/// What careful mode has to say about a delivery; other deliveries are always attempted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Care {
+    /// It was attempted.
+    Attempted,
+    /// It could not be noted that it was about to start, so it was not started.
+    Unnoted,
+    /// Its worker has died too often while it was alone in flight.
+    Poison,
 }
 
 /// What became of a batch, under the term it was read.
@@ -80,10 +91,10 @@ impl Flight {
 
     async fn fly(mut self) -> Landed {
         let began = Instant::now();
-        let (answers, poison) = match self.take_care().await {
-            Ok(false) => (self.deliver().await, false),
-            Ok(true) => (Vec::new(), true),
-            Err(answer) => (vec![answer], false),
+        let care = self.take_care().await;
+        let answers = match care {
+            Care::Attempted => self.deliver().await,
+            Care::Unnoted | Care::Poison => Vec::new(),
         };
         let elapsed = began.elapsed();
         let mut answers = answers.into_iter();
@@ -94,16 +105,16 @@ impl Flight {
                 let answer = answers.next().unwrap_or_else(|| {
                     Answer::failed(Verdict::Retry, "the destination did not answer for this delivery")
                 });
-                Outcome { read, answer, elapsed, poison }
+                Outcome { read, answer, elapsed, care }
             })
             .collect();
         Landed { lane: self.lane, term: self.term, outcomes }
     }
 
-    /// Notes a careful attempt before it starts; answers whether the delivery is poison.
-    async fn take_care(&mut self) -> Result<bool, Answer> {
+    /// Notes a careful attempt before it starts.
+    async fn take_care(&mut self) -> Care {
         let (Some(careful), Some(read)) = (&self.careful, self.reads.first()) else {
-            return Ok(false);
+            return Care::Attempted;
         };
         let noted = async {
             let doing = "note a careful attempt";
@@ -113,10 +124,9 @@ impl Flight {
             Ok::<_, crate::Error>(crashes)
         };
         match noted.await {
-            Ok(Some(crashes)) => Ok(crashes > CRASHES_MAX),
-            // Not noted, so not started.
-            Ok(None) => Err(Answer::failed(Verdict::Retry, "the delivery was taken over by another worker")),
-            Err(error) => Err(Answer::failed(Verdict::Retry, error.to_string())),
+            Ok(Some(crashes)) if crashes > CRASHES_MAX => Care::Poison,
+            Ok(Some(_)) => Care::Attempted,
+            Ok(None) | Err(_) => Care::Unnoted,
         }
     }
 

@@ -42,7 +42,6 @@ pub(crate) struct Work {
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) read: Read,
-    pub(crate) crashes: i16,
     /// It waits behind the head of its key, and was put aside.
     pub(crate) parked: bool,
     /// It is the last that fitted into the answer.
@@ -180,7 +179,6 @@ pub(crate) async fn work(conn: &mut PgConnection, work: &Work) -> Result<Worked>
         });
         worked.rows.push(Row {
             read,
-            crashes: row.crashes.unwrap_or(0),
             parked: row.parked.unwrap_or(false),
             cut: row.cut.unwrap_or(false),
             delivery,

@@ -21,7 +21,13 @@ pub(crate) struct Global {
     pub(crate) database_url: Option<String>,
 
     /// The folder of the embedded database and its key
-    #[arg(long, global = true, env = "TIDINGS_DATA", default_value = ".tidings", value_name = "FOLDER")]
+    #[arg(
+        long,
+        global = true,
+        env = "TIDINGS_DATA",
+        default_value = ".tidings",
+        value_name = "FOLDER"
+    )]
     pub(crate) data: PathBuf,
 
     /// The file with the keys that seal secrets; `key` in the data folder where it is not set
@@ -48,7 +54,13 @@ pub(crate) struct Global {
     pub(crate) log_level: String,
 
     /// What log lines look like
-    #[arg(long, global = true, env = "TIDINGS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        env = "TIDINGS_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
     pub(crate) log_format: Format,
 }
 

@@ -120,7 +120,13 @@ pub(crate) struct Add {
     pub(crate) patterns: Vec<String>,
 
     /// The scope of these subscriptions, `project=p1/job=j1` for example
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "SCOPE", requires = "patterns")]
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "SCOPE",
+        requires = "patterns"
+    )]
     pub(crate) scope: String,
 
     /// These subscriptions get events of one ordering key in the order of registering

@@ -41,7 +41,9 @@ async fn list(context: &Context, list: &DeliveryList) -> Result<()> {
     let mut tx = database.begin().await?;
     let subscriber_id = match &list.to.subscriber {
         None => None,
-        Some(name) => Some(find(&mut tx, &list.to.tenant.tenant, name).await?.summary.subscriber_id),
+        Some(name) => {
+            Some(find(&mut tx, &list.to.tenant.tenant, name).await?.summary.subscriber_id)
+        }
     };
     let filter = DeliveryFilter {
         subscriber_id,

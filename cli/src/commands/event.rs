@@ -119,7 +119,8 @@ pub(super) fn attempts(attempts: &[Attempt], now: DateTime<Utc>) -> Table {
         Column::number("STATUS"),
         Column::number("MS"),
         Column::new("AT"),
-        Column::flexible("ERROR"),
+        // Never cut: it is the last column, and what went wrong is why people look.
+        Column::new("ERROR"),
     ];
     let mut table = Table::new(&columns, "there are no attempts");
     for attempt in attempts {

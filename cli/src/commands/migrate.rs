@@ -14,7 +14,9 @@ pub(crate) async fn run(context: &Context) -> Result<()> {
     let said = match migrated.applied.len() {
         0 => format!("the schema at {shown} was up to date already, at version {version}"),
         1 => format!("1 migration applied; the schema at {shown} is at version {version} now"),
-        count => format!("{count} migrations applied; the schema at {shown} is at version {version} now"),
+        count => {
+            format!("{count} migrations applied; the schema at {shown} is at version {version} now")
+        }
     };
     context.output.done(&migrated, &said)
 }

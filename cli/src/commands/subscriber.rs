@@ -149,7 +149,8 @@ fn table(found: &[Summary], now: DateTime<Utc>) -> Table {
         Column::flexible("ENDPOINT"),
         Column::new("ADDED"),
     ];
-    let mut table = Table::new(&columns, "there are no subscribers; add one with `tidings subscriber add`");
+    let mut table =
+        Table::new(&columns, "there are no subscribers; add one with `tidings subscriber add`");
     for summary in found {
         let name = match summary.tenant.as_str() {
             "" => summary.name.clone(),
@@ -186,7 +187,10 @@ fn sheet(found: &Detail, now: DateTime<Utc>) -> Sheet {
         .field("secret", if secrets.is_empty() { "none" } else { &secrets })
         .maybe("in flight", found.in_flight_max.map(|max| format!("{max} at most")))
         .maybe("rate", found.rate_per_s.map(|rate| format!("{rate} per second at most")))
-        .field("retry", found.retry.as_ref().map_or("default ladder".to_owned(), ToString::to_string))
+        .field(
+            "retry",
+            found.retry.as_ref().map_or("default ladder".to_owned(), ToString::to_string),
+        )
         .field("lane", format!("shard {} of {}", found.shard, summary.kind))
         .when("added", summary.created_at, now)
         .when("changed", found.updated_at, now)

@@ -43,7 +43,8 @@ async fn add(context: &Context, add: &AddSubscription) -> Result<()> {
     let mut database = context.open().await?;
     let mut tx = database.begin().await?;
     let id = find(&mut tx, &named.tenant.tenant, &named.name).await?.summary.subscriber_id;
-    let added = subscription::add(&mut tx, id, &parsed, &scope, *ordered).await.with_context(doing)?;
+    let added =
+        subscription::add(&mut tx, id, &parsed, &scope, *ordered).await.with_context(doing)?;
     tidings::commit(tx).await?;
     database.close().await?;
     let (subscription_id, name) = (added.subscription_id, &named.name);
@@ -102,7 +103,8 @@ pub(super) fn table(found: &[Subscription], now: DateTime<Utc>) -> Table {
         Column::new("ORDERED"),
         Column::new("ADDED"),
     ];
-    let mut table = Table::new(&columns, "there are no subscriptions; add one with `tidings subscription add`");
+    let mut table =
+        Table::new(&columns, "there are no subscriptions; add one with `tidings subscription add`");
     for subscription in found {
         table.row([
             Cell::new(subscription.subscription_id.to_string()),

@@ -2,7 +2,10 @@
 
 mod server;
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -61,6 +64,9 @@ struct Everything {
     started: Started,
 }
 
+/// The key and the password must not get into a repository whose folder is the one of `up`.
+const GITIGNORE: &str = "# Made by `tidings up`: data, password and key of this machine.\n*\n";
+
 /// Runs everything until a signal asks it to end.
 pub(crate) async fn run(context: &Context, serve: &Serve) -> Result<()> {
     let mut signals = Signals::listen()?;
@@ -109,17 +115,24 @@ async fn start(context: &Context, serve: &Serve, server: &Server) -> Result<Ever
         schema::migrate(&pool, &context.output).await?;
         pool.close().await;
     }
+    keep_out_of_repositories(&context.global.data)?;
     let keys = context.keys_or_make()?;
     let service = Service::start(context, serve, &place, Some(&keys)).await?;
-    let connection_file = match server.embedded() {
-        None => None,
-        Some(_) => {
-            let running = Running { url: server.url().to_owned(), pid: std::process::id() };
-            Some(file::write(&context.global.data, &running)?)
-        }
-    };
+    let running = Running { url: server.url().to_owned(), pid: std::process::id() };
+    let embedded = server.embedded();
+    let connection_file =
+        embedded.map(|_| file::write(&context.global.data, &running)).transpose()?;
     let started = Started::new(context, serve, (server, &place), &keys)?;
     Ok(Everything { service, connection_file, started })
+}
+
+fn keep_out_of_repositories(data: &Path) -> Result<()> {
+    let path = data.join(".gitignore");
+    if path.exists() {
+        return Ok(());
+    }
+    let write = || fs::create_dir_all(data).and_then(|()| fs::write(&path, GITIGNORE));
+    write().with_context(|| format!("write {}", path.display()))
 }
 
 impl Started {
@@ -162,7 +175,8 @@ impl Started {
             Some(embedded) => {
                 let Embedded { postgres_version, folder, log, connection_file } = embedded;
                 let place = &database.place;
-                let connect = format!("set -a; . {}  # sets DATABASE_URL", connection_file.display());
+                let connect =
+                    format!("set -a; . {}  # sets DATABASE_URL", connection_file.display());
                 sheet
                     .field("database", format!("embedded PostgreSQL {postgres_version} at {place}"))
                     .field("folder", folder.display().to_string())

@@ -75,8 +75,8 @@ pub(crate) fn read(data: &Path) -> Result<Option<Running>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unusable().because(error).into()),
     };
-    let running = parse(&text)
-        .ok_or_else(|| unusable().because(anyhow::anyhow!("it is not complete")))?;
+    let running =
+        parse(&text).ok_or_else(|| unusable().because(anyhow::anyhow!("it is not complete")))?;
     Ok(Some(running))
 }
 
@@ -96,7 +96,8 @@ mod tests {
         let data = std::env::temp_dir().join(format!("tidings-connection-{}", std::process::id()));
         fs::create_dir_all(&data).unwrap();
         assert_eq!(read(&data).unwrap(), None);
-        let running = Running { url: "postgres://a:b@127.0.0.1:1/c?sslmode=disable".into(), pid: 7 };
+        let running =
+            Running { url: "postgres://a:b@127.0.0.1:1/c?sslmode=disable".into(), pid: 7 };
         let written = write(&data, &running).unwrap();
         assert_eq!(read(&data).unwrap(), Some(running));
         assert!(!crate::keys::is_open_to_others(&path_in(&data)));
@@ -107,7 +108,12 @@ mod tests {
 
     #[test]
     fn damaged_file_is_no_connection() {
-        for text in ["", "DATABASE_URL=postgres://x", "TIDINGS_UP_PID=1", "DATABASE_URL=x\nTIDINGS_UP_PID=y"] {
+        for text in [
+            "",
+            "DATABASE_URL=postgres://x",
+            "TIDINGS_UP_PID=1",
+            "DATABASE_URL=x\nTIDINGS_UP_PID=y",
+        ] {
             assert_eq!(parse(text), None, "{text:?}");
         }
     }

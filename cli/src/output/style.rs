@@ -36,7 +36,11 @@ impl Style {
             Tone::Bad => "31",
             Tone::Plain => return text.to_owned(),
         };
-        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.colours && !text.is_empty() {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// Returns `text` in red.

@@ -221,7 +221,10 @@ mod tests {
         assert!(coloured.contains("\u{1b}[31m") && coloured.contains("\u{1b}[1mID"));
         let stripped: String = coloured
             .split('\u{1b}')
-            .map(|part| part.split_once('m').map_or(part, |(code, rest)| if code.starts_with('[') { rest } else { part }))
+            .map(|part| {
+                part.split_once('m')
+                    .map_or(part, |(code, rest)| if code.starts_with('[') { rest } else { part })
+            })
             .collect();
         assert_eq!(stripped, plain);
     }

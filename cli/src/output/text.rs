@@ -86,14 +86,20 @@ mod tests {
 
     #[test]
     fn width_counts_columns() {
-        for (text, expected) in [("", 0), ("abc", 3), ("grün", 4), ("gru\u{308}n", 4), ("東京", 4)] {
+        for (text, expected) in [("", 0), ("abc", 3), ("grün", 4), ("gru\u{308}n", 4), ("東京", 4)]
+        {
             assert_eq!(width(text), expected, "{text}");
         }
     }
 
     #[test]
     fn cut_text_fits_and_says_that_it_is_cut() {
-        let table = [("abcdef", 6, "abcdef"), ("abcdef", 5, "abcd…"), ("東京都", 4, "東…"), ("abc", 1, "…")];
+        let table = [
+            ("abcdef", 6, "abcdef"),
+            ("abcdef", 5, "abcd…"),
+            ("東京都", 4, "東…"),
+            ("abc", 1, "…"),
+        ];
         for (text, max, expected) in table {
             assert_eq!(cut(text, max), expected);
             assert!(width(&cut(text, max)) <= max);

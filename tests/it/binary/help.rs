@@ -40,7 +40,10 @@ async fn every_command_explains_itself_and_its_exit_codes() {
     for command in COMMANDS {
         let ran = run(&tidings().args(command.split_whitespace()).arg("--help")).await;
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert!(ran.stdout.contains(&format!("Usage: tidings {command}").trim_end().to_owned()), "{ran:?}");
+        assert!(
+            ran.stdout.contains(&format!("Usage: tidings {command}").trim_end().to_owned()),
+            "{ran:?}"
+        );
         assert!(ran.stdout.contains("Exit codes:\n  0  done"), "{ran:?}");
     }
 }
@@ -48,7 +51,9 @@ async fn every_command_explains_itself_and_its_exit_codes() {
 #[tokio::test]
 async fn wrong_usage_is_told_to_people_and_to_programs() {
     run(&tidings().arg("fly")).await.refused(2, "unrecognized subcommand 'fly'");
-    run(&tidings().args(["worker", "--lease", "1h"])).await.refused(2, "outside the range from 1s to 10m");
+    run(&tidings().args(["worker", "--lease", "1h"]))
+        .await
+        .refused(2, "outside the range from 1s to 10m");
     run(&tidings().args(["worker", "--pumps", "17"])).await.refused(2, "17 is not in 1..=16");
     let ran = run(&tidings().args(["event", "show", "x", "--json"])).await;
     ran.refused(2, "\"code\": \"usage\"");
@@ -122,7 +127,8 @@ async fn schema_that_is_too_old_is_told_with_both_versions() {
 #[tokio::test]
 async fn reader_that_goes_away_is_no_error() {
     let script = format!("'{}' --help | head -1", env!("CARGO_BIN_EXE_tidings-under-test"));
-    let (status, output) = Launch::new("/bin/sh").args(["-c", &script]).start().exit(PATIENCE).await;
+    let (status, output) =
+        Launch::new("/bin/sh").args(["-c", &script]).start().exit(PATIENCE).await;
     assert!(status.success());
     assert!(output.stderr.is_empty(), "{output:?}");
 }

@@ -47,7 +47,9 @@ async fn endpoint_that_must_not_be_called_is_refused_with_the_reason() {
 async fn operator_is_told_how_to_allow_a_private_address() {
     let database = Database::new().await;
     let launch = on(&database).env("TIDINGS_ALLOW_ADDRESS", "");
-    let ran = run(&launch.args(["subscriber", "add", "hook", "--url", "https://10.0.0.1/", "--json"])).await;
+    let ran =
+        run(&launch.args(["subscriber", "add", "hook", "--url", "https://10.0.0.1/", "--json"]))
+            .await;
     ran.refused(4, "\"code\": \"refused\"");
     assert!(ran.stderr.contains("--allow-address"), "{ran:?}");
 }
@@ -56,8 +58,11 @@ async fn operator_is_told_how_to_allow_a_private_address() {
 async fn subscription_to_an_unknown_type_names_those_that_come_closest() {
     let database = Database::new().await;
     sync_types(database.pool()).await;
-    adding(&database, &["--url", "https://example.com/", "--subscribe", "order:place"]).await.refused(4, "past tense");
-    let ran = adding(&database, &["--url", "https://example.com/", "--subscribe", "order:plased"]).await;
+    adding(&database, &["--url", "https://example.com/", "--subscribe", "order:place"])
+        .await
+        .refused(4, "past tense");
+    let ran =
+        adding(&database, &["--url", "https://example.com/", "--subscribe", "order:plased"]).await;
     ran.refused(4, "event type `order:plased` is not in the catalogue");
     assert!(ran.stderr.contains("order:placed"), "{ran:?}");
     // The subscriber and its subscriptions are one transaction.
@@ -96,7 +101,9 @@ async fn name_kind_and_number_that_cannot_be_are_refused() {
     run(&launch().arg("hook").args(url)).await.refused(4, "named `hook` exists already");
     let other = run(&launch().args(["other", "--kind", "pigeon", "--config", "{}"])).await;
     other.refused(4, "no worker has announced the kind `pigeon`");
-    run(&on(&database).args(["subscriber", "list", "--limit", "0"])).await.refused(2, "0 is not in 1..=1000");
+    run(&on(&database).args(["subscriber", "list", "--limit", "0"]))
+        .await
+        .refused(2, "0 is not in 1..=1000");
 }
 
 #[tokio::test]
@@ -118,7 +125,9 @@ async fn what_is_not_there_is_not_found() {
         run(&on(&database).args(arguments)).await.refused(3, reason);
     }
     // Our own lane is not for anybody.
-    run(&on(&database).args(["subscriber", "remove", "0"])).await.refused(3, "there is no subscriber");
+    run(&on(&database).args(["subscriber", "remove", "0"]))
+        .await
+        .refused(3, "there is no subscriber");
 }
 
 #[tokio::test]
@@ -129,7 +138,10 @@ async fn secret_under_another_key_is_told_with_the_id_of_the_key() {
     add(&on(&database), "hook", &receiver.url()).await;
     let ping = || on(&database).args(["subscriber", "ping", "hook"]);
     let other = KEY.replace("AAEC", "BBEC");
-    run(&ping().env("TIDINGS_KEY", other)).await.refused(4, "open the secret of subscriber `hook`: open a stored secret: it is sealed under key ");
+    run(&ping().env("TIDINGS_KEY", other)).await.refused(
+        4,
+        "open the secret of subscriber `hook`: open a stored secret: it is sealed under key ",
+    );
     run(&ping().env("TIDINGS_KEY", "")).await.refused(4, "there is no key; set TIDINGS_KEY");
     run(&ping().env("TIDINGS_KEY", "short")).await.refused(4, "read TIDINGS_KEY: ");
     assert!(receiver.received().is_empty(), "nothing is sent unsigned");

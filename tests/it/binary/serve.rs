@@ -99,11 +99,15 @@ async fn second_signal_stops_at_once_and_says_that_something_was_in_flight() {
 
 #[tokio::test]
 async fn drain_that_takes_too_long_is_told_by_the_exit_code() {
-    let (worker, _gate, _database, _receiver) = with_one_in_flight(&["--drain-timeout", "300ms"]).await;
+    let (worker, _gate, _database, _receiver) =
+        with_one_in_flight(&["--drain-timeout", "300ms"]).await;
     worker.terminate();
     let (status, output) = worker.exit(PATIENCE).await;
     assert_eq!(status.code(), Some(7), "{output:?}");
-    assert!(output.stderr.join("\n").contains("not everything in flight finished within 300ms"), "{output:?}");
+    assert!(
+        output.stderr.join("\n").contains("not everything in flight finished within 300ms"),
+        "{output:?}"
+    );
 }
 
 #[tokio::test]

@@ -15,12 +15,23 @@ async fn generated_secret_is_shown_once_and_never_again() {
         for json in [&[][..], &["--json"]] {
             let ran = run(&on(&database).args(command).args(json)).await;
             assert_eq!(ran.code, Some(0), "{ran:?}");
-            assert!(!ran.stdout.contains("whsec_") && !ran.stdout.contains(&secret[6..]), "{ran:?}");
-            assert!(!ran.stdout.contains("t0ken"), "the path of a URL is a secret as well: {ran:?}");
+            assert!(
+                !ran.stdout.contains("whsec_") && !ran.stdout.contains(&secret[6..]),
+                "{ran:?}"
+            );
+            assert!(
+                !ran.stdout.contains("t0ken"),
+                "the path of a URL is a secret as well: {ran:?}"
+            );
         }
     }
-    let ran = run(&on(&database).args(["subscriber", "add", "two", "--url", "https://example.com/"])).await;
-    assert!(ran.stdout.contains("whsec_") && ran.stdout.contains("it is not shown again"), "{ran:?}");
+    let ran =
+        run(&on(&database).args(["subscriber", "add", "two", "--url", "https://example.com/"]))
+            .await;
+    assert!(
+        ran.stdout.contains("whsec_") && ran.stdout.contains("it is not shown again"),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test]
@@ -78,7 +89,8 @@ async fn everything_that_was_asked_for_is_shown() {
 
     let show = on(&database).args(["subscriber", "show", "hook", "--tenant", "acme"]);
     let shown = run(&show.clone().arg("--json")).await.json();
-    let expected = json!({"url": "https://example.com/…", "headers": {"X-Api-Key": "…"}, "timeout_ms": 2000});
+    let expected =
+        json!({"url": "https://example.com/…", "headers": {"X-Api-Key": "…"}, "timeout_ms": 2000});
     assert_eq!(shown["config"], expected);
     assert_eq!(shown["in_flight_max"], 3);
     assert_eq!(shown["rate_per_s"], 1.5);
@@ -92,7 +104,9 @@ async fn everything_that_was_asked_for_is_shown() {
     for part in ["acme", "active", "order:placed", "shop=s1", "3 at most", "1.5 per second"] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
-    run(&on(&database).args(["subscriber", "show", "hook"])).await.refused(3, "there is no subscriber `hook`");
+    run(&on(&database).args(["subscriber", "show", "hook"]))
+        .await
+        .refused(3, "there is no subscriber `hook`");
 }
 
 #[tokio::test]
@@ -118,8 +132,10 @@ async fn subscriptions_are_added_once_explained_and_removed() {
     sync_types(database.pool()).await;
     add(&on(&database), "hook", "https://example.com/").await;
     let subscription = |words: &[&str]| on(&database).arg("subscription").args(words).arg("--json");
-    let first = run(&subscription(&["add", "hook", "order:paid", "--scope", "shop=s1"])).await.json();
-    let again = run(&subscription(&["add", "hook", "order:paid", "--scope", "shop=s1"])).await.json();
+    let first =
+        run(&subscription(&["add", "hook", "order:paid", "--scope", "shop=s1"])).await.json();
+    let again =
+        run(&subscription(&["add", "hook", "order:paid", "--scope", "shop=s1"])).await.json();
     assert_eq!((&first["added"], &again["added"]), (&json!(true), &json!(false)));
     assert_eq!(first["subscription_id"], again["subscription_id"]);
     let listed = run(&subscription(&["list", "hook"])).await.json();
@@ -140,14 +156,16 @@ async fn long_list_comes_in_pages() {
     for name in ["one", "two", "three"] {
         add(&on(&database), name, "https://example.com/").await;
     }
-    let list = |words: &[&str]| on(&database).args(["subscriber", "list", "--limit", "2"]).args(words);
+    let list =
+        |words: &[&str]| on(&database).args(["subscriber", "list", "--limit", "2"]).args(words);
     let ran = run(&list(&[])).await;
     assert_eq!(ran.stdout.lines().count(), 3, "a title and two rows: {ran:?}");
     let first = run(&list(&["--json"])).await.json();
     let last = first[1]["subscriber_id"].to_string();
     assert!(ran.stderr.contains(&format!("--after {last}")), "{ran:?}");
     let second = run(&list(&["--json", "--after", &last])).await.json();
-    let names: Vec<_> = [&first[0], &first[1], &second[0]].map(|item| item["name"].as_str().unwrap()).into();
+    let names: Vec<_> =
+        [&first[0], &first[1], &second[0]].map(|item| item["name"].as_str().unwrap()).into();
     assert_eq!(names, ["one", "two", "three"]);
     assert_eq!(second.as_array().unwrap().len(), 1);
 }

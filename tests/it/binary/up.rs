@@ -43,6 +43,7 @@ async fn everything_runs_in_one_process_and_commands_beside_it_find_its_database
     for file in ["key", "connection.env"] {
         assert_eq!(mode(&data.join(file)), 0o600, "{file}");
     }
+    assert!(fs::read_to_string(data.join(".gitignore")).unwrap().ends_with("\n*\n"));
     let said = up.output().stdout.join("\n");
     assert!(said.contains("embedded PostgreSQL") && !said.contains(&url(&data)), "{said}");
 
@@ -64,7 +65,10 @@ async fn everything_runs_in_one_process_and_commands_beside_it_find_its_database
     up.interrupt();
     let (status, output) = up.exit(PATIENCE).await;
     assert_eq!(status.code(), Some(0), "{output:?}");
-    assert!(output.stderr.join("\n").contains("embedded PostgreSQL stopped in order"), "{output:?}");
+    assert!(
+        output.stderr.join("\n").contains("embedded PostgreSQL stopped in order"),
+        "{output:?}"
+    );
     assert!(!data.join("connection.env").exists());
     run(&beside(&data).args(["event", "list"])).await.refused(5, "no `tidings up` runs");
 }
@@ -149,7 +153,9 @@ async fn database_that_is_given_is_used_instead_of_the_embedded_one() {
     assert_eq!(status.code(), Some(0), "{output:?}");
     let started: serde_json::Value = serde_json::from_str(&output.stdout.join("\n")).unwrap();
     assert_eq!(started["database"]["embedded"], serde_json::Value::Null);
-    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names, ["key"], "nothing but the key is made");
+    let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, [".gitignore", "key"], "nothing of a database is made");
     run(&on(&database).args(["event", "list", "--json"])).await.json();
 }

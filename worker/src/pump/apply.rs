@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Pump;
 use crate::{
     Error, Result,
-    flight::{Careful, Flight, Landed, Outcome},
+    flight::{Care, Careful, Flight, Landed, Outcome},
     lane::Progress,
     session::Link,
     settlement::{Action, Reason, Settlement},
@@ -28,6 +28,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// A row that somebody else has locked is tried again after so long.
 const LOCKED_PAUSE: Duration = Duration::from_millis(20);
+
+/// A careful delivery that could not be noted comes again after so long.
+const UNNOTED_PAUSE: Duration = Duration::from_secs(1);
 
 /// A floor shorter than this is not worth writing down for the next owner.
 const FLOOR_NOTED_MIN: Duration = Duration::from_secs(2);
@@ -293,10 +296,16 @@ impl Pump {
         let Some(lane) = self.state.lanes.get_mut(&id) else {
             return;
         };
-        let Outcome { read, answer, elapsed, poison } = outcome;
-        if poison {
-            let text = "its worker died twice while it was alone in flight";
-            let action = Action::Bury(Reason::WorkerDied);
+        let Outcome { read, answer, elapsed, care } = outcome;
+        let unattempted = match care {
+            Care::Attempted => None,
+            Care::Unnoted => Some((Action::Defer(UNNOTED_PAUSE), "it could not be noted that it was about to start")),
+            Care::Poison => {
+                let text = "its worker died twice while it was alone in flight";
+                Some((Action::Bury(Reason::WorkerDied), text))
+            }
+        };
+        if let Some((action, text)) = unattempted {
             self.state.settlements.push_back(Settlement::unattempted(read, lane.term, action, text));
             return;
         }

@@ -41,6 +41,8 @@ struct Added {
     /// The key that the secret is sealed under.
     key_id: Option<String>,
     subscription_ids: Vec<i32>,
+    #[serde(skip)]
+    subscribed: String,
 }
 
 /// Adds a subscriber, after everything about it has been checked.
@@ -48,8 +50,12 @@ pub(super) async fn run(context: &Context, add: &Add) -> Result<()> {
     let name = &add.name;
     let doing = || format!("add the subscriber `{name}`");
     let new = new(add).with_context(doing)?;
-    let patterns: Vec<Pattern> =
-        add.patterns.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>().with_context(doing)?;
+    let patterns: Vec<Pattern> = add
+        .patterns
+        .iter()
+        .map(|text| Pattern::parse(text))
+        .collect::<Result<_, _>>()
+        .with_context(doing)?;
     let scope = Scope::parse(&add.scope).with_context(doing)?;
     new.check(&context.global.policy()).with_context(doing)?;
     check_ladder(new.retry.as_ref()).with_context(doing)?;
@@ -90,6 +96,7 @@ async fn store(
         secret: added.secret.map(|secret| secret.to_string()),
         key_id: keys.filter(|_| sealed).map(|keys| keys.id().to_string()),
         subscription_ids,
+        subscribed: patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join(", "),
     })
 }
 
@@ -137,17 +144,20 @@ fn check_ladder(retry: Option<&Value>) -> Result<()> {
     let Some(retry) = retry else { return Ok(()) };
     let refused = |error: anyhow::Error| {
         Coded::new(Exit::Refused, "read the retry ladder")
-            .hint(r#"it looks like {"delays_s": [0, 5, 60], "attempts_max": 10, "age_max_s": 86400}"#)
+            .hint(
+                r#"it looks like {"delays_s": [0, 5, 60], "attempts_max": 10, "age_max_s": 86400}"#,
+            )
             .because(error)
     };
-    let ladder: Ladder = serde_json::from_value(retry.clone()).map_err(|error| refused(error.into()))?;
+    let ladder: Ladder =
+        serde_json::from_value(retry.clone()).map_err(|error| refused(error.into()))?;
     ladder.check().map_err(|error| refused(error.into()))?;
     Ok(())
 }
 
 impl Added {
     fn sheet(&self, keys: Option<&Keys>) -> Sheet {
-        let Self { subscriber_id, name, secret, key_id, subscription_ids, .. } = self;
+        let Self { subscriber_id, name, secret, key_id, .. } = self;
         let sheet = Sheet::new().heading(format!("subscriber {name} added (id {subscriber_id})"));
         let sheet = match secret {
             None => sheet,
@@ -156,11 +166,13 @@ impl Added {
                 "it is not shown again: hand it to the subscriber now, it verifies signatures with it",
             ),
         };
-        let sealed = key_id.as_ref().zip(keys).map(|(id, keys)| format!("under key {id} from {}", keys.source));
-        let subscribed = match subscription_ids.len() {
-            0 => format!("to nothing yet; `tidings subscription add {name} PATTERN`"),
-            1 => "to 1 pattern".to_owned(),
-            count => format!("to {count} patterns"),
+        let sealed = key_id
+            .as_ref()
+            .zip(keys)
+            .map(|(id, keys)| format!("under key {id} from {}", keys.source));
+        let subscribed = match self.subscribed.as_str() {
+            "" => format!("to nothing yet; `tidings subscription add {name} PATTERN`"),
+            patterns => format!("to {patterns}"),
         };
         sheet.maybe("sealed", sealed).field("subscribed", subscribed)
     }

@@ -41,7 +41,8 @@ pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
     let summary = find(&mut tx, &named.tenant.tenant, &named.name).await?.summary;
     let (subscriber_id, name) = (summary.subscriber_id, summary.name);
     if summary.kind != KIND {
-        let message = format!("{}: it is of kind {}, and only webhooks are pinged", doing(), summary.kind);
+        let message =
+            format!("{}: it is of kind {}, and only webhooks are pinged", doing(), summary.kind);
         return Err(Coded::new(Exit::Refused, message).into());
     }
     let keyring = keys.as_ref().map(|keys| &keys.keyring);

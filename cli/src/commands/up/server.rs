@@ -141,7 +141,11 @@ async fn embedded(context: &Context, search: &Search) -> Result<Embedded> {
         }
     })?;
     let (version, port) = (embedded.binaries().version, embedded.port());
-    telemetry::database_started(&version.to_string(), &format!("127.0.0.1:{port}"), began.elapsed());
+    telemetry::database_started(
+        &version.to_string(),
+        &format!("127.0.0.1:{port}"),
+        began.elapsed(),
+    );
     Ok(embedded)
 }
 

@@ -1,0 +1,209 @@
+# What we do with this repository, one target each. `make` lists them.
+#
+# Targets say what they miss. Packages of Debian and Ubuntu are installed where that needs no password, unless
+# INSTALL=no; Rust never is. Works with the make of macOS (3.81), as root and as a user.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust lint bench sqlx sqlx-check deny docs clean
+
+# Queries are checked against .sqlx, without a database.
+export SQLX_OFFLINE := true
+# Where rustup puts cargo, for a shell that has not been opened anew since.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+CARGO ?= cargo
+INSTALL ?= yes
+export INSTALL
+
+# Tests that need PgBouncer have one of these words in their path.
+POOLER_TESTS := --skip pooler --skip pgbouncer
+
+# What the recipes share, as shell functions.
+define FUNCTIONS
+set -eu
+
+say() { printf '%s\n' "$$*" >&2; }
+
+# Prints the folder with PostgreSQL's programs, as the library finds it: PG_BIN, the PATH, then the folders in which
+# Debian and Homebrew keep several versions, the newest first. Prints nothing where there is none.
+postgres_bin() {
+  {
+    if [ -n "$${PG_BIN:-}" ]; then
+      printf '%s\n' "$$PG_BIN"
+    else
+      if command -v initdb; then :; fi | sed 's,/initdb$$,,'
+      ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -t/ -k5,5nr
+      ls -d /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin 2>/dev/null | sort -t@ -k2,2nr
+    fi
+  } | while read -r folder; do
+    if [ -x "$$folder/postgres" ] && [ -x "$$folder/initdb" ] && [ -x "$$folder/pg_ctl" ]; then
+      printf '%s\n' "$$folder"
+      break
+    fi
+  done
+}
+
+has_pgbouncer() {
+  PATH="$$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin" command -v pgbouncer >/dev/null 2>&1
+}
+
+# Says whether there is a Rust as new as Cargo.toml asks for. Asking may make rustup fetch the toolchain.
+has_rust() {
+  command -v cargo >/dev/null 2>&1 || return 1
+  minor=$$(rustc --version | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
+  [ "$${minor:-0}" -ge "$$rust_minor" ]
+}
+
+as_root() { if [ "$$(id -u)" = 0 ]; then "$$@"; else sudo -n "$$@"; fi; }
+
+may_install() {
+  [ "$$INSTALL" = yes ] && command -v apt-get >/dev/null 2>&1 && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+}
+
+# need THING...: sees to it that everything is there, or stops with one list of what to install.
+need() {
+  look_for "$$@"
+  if [ -n "$$packages" ] && may_install; then
+    say "Installing with apt-get:$$packages"
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$packages
+    look_for "$$@"
+  fi
+  [ -n "$$packages$$rust" ] || return 0
+  say "This needs what is not there. Install it, and try again:"
+  [ -z "$$rust" ] || say "  $$rust"
+  [ -z "$$packages" ] || say "  Debian, Ubuntu:  sudo apt-get install$$packages"
+  [ -z "$$formulas" ] || say "  macOS:           brew install$$formulas"
+  case "$$packages" in *gcc*) say "  macOS:           xcode-select --install" ;; esac
+  case "$$packages" in *postgresql*) say "  or set PG_BIN to the folder that has PostgreSQL's postgres, initdb and pg_ctl" ;; esac
+  exit 1
+}
+
+# look_for THING...: sets `packages`, `formulas` and `rust` to what is missing.
+look_for() {
+  packages='' formulas='' rust=''
+  rust_minor=$$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' Cargo.toml)
+  for thing in "$$@"; do
+    case $$thing in
+      rust)
+        command -v cc >/dev/null 2>&1 || packages="$$packages gcc libc6-dev"
+        if ! has_rust; then
+          rust="Rust 1.$$rust_minor or later:  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+          if command -v rustup >/dev/null 2>&1; then
+            rust="Rust 1.$$rust_minor or later:  rustup update stable"
+          fi
+        fi ;;
+      postgres)
+        if [ -z "$$(postgres_bin)" ]; then
+          packages="$$packages postgresql" formulas="$$formulas postgresql@17"
+        fi ;;
+      pgbouncer)
+        if ! has_pgbouncer; then
+          packages="$$packages pgbouncer" formulas="$$formulas pgbouncer"
+        fi ;;
+    esac
+  done
+}
+
+# Starts a PostgreSQL for this recipe, with every migration, and sets DATABASE_URL. It is gone when the recipe ends.
+start_postgres() {
+  bin=$$(postgres_bin)
+  home=$$(mktemp -d /tmp/tidings-sqlx.XXXXXX)
+  trap stop_postgres EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  # PostgreSQL refuses to run as root.
+  if [ "$$(id -u)" = 0 ]; then chown nobody "$$home"; fi
+  as_nobody "$$bin/initdb" -D "$$home/data" -U tidings -A trust -E UTF8 --no-locale -N >/dev/null
+  as_nobody "$$bin/pg_ctl" -D "$$home/data" -l "$$home/log" -o "-F -k $$home -c listen_addresses=" -w -s start
+  psql=$$bin/psql
+  [ -x "$$psql" ] || psql=psql
+  for file in migrations/migrations/*.sql; do
+    whole=--single-transaction
+    if [ "$$(head -n 1 "$$file")" = '-- no-transaction' ]; then whole=; fi
+    "$$psql" -X -q -v ON_ERROR_STOP=1 $$whole -f "$$file" "host=$$home user=tidings dbname=postgres" >/dev/null
+  done
+  DATABASE_URL="postgres:///postgres?host=$$home&user=tidings"
+  export DATABASE_URL
+}
+
+stop_postgres() {
+  as_nobody "$$bin/pg_ctl" -D "$$home/data" -m immediate -s stop || true
+  rm -rf "$$home"
+}
+
+as_nobody() {
+  if [ "$$(id -u)" = 0 ]; then (cd / && exec runuser -u nobody -- "$$@"); else (cd / && exec "$$@"); fi
+}
+
+# Checks every query against the database, and writes what is known about them to target/sqlx.
+check_queries() {
+  packages=''
+  files=''
+  for manifest in $$(find . -mindepth 2 -path ./target -prune -o -name Cargo.toml -print | sort); do
+    folder=$${manifest%/Cargo.toml}
+    found=$$(grep -lrE 'query(_as|_scalar|_file|_file_as|_file_scalar)?(_unchecked)?!' --include='*.rs' "$$folder" || true)
+    if [ -n "$$found" ]; then
+      packages="$$packages -p $$(sed -n 's/^name = "\(.*\)"/\1/p' "$$manifest" | head -n 1)"
+      files="$$files $$found"
+    fi
+  done
+  rm -rf target/sqlx
+  mkdir -p target/sqlx
+  # Queries are looked at when their file is compiled, so the files have to seem new.
+  touch $$files
+  SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$$PWD/target/sqlx" $(CARGO) check --locked --all-targets $$packages
+}
+endef
+export FUNCTIONS
+RUN := @eval "$$FUNCTIONS";
+
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Runs the example shop on a database of its own; KEEP=1 stays up afterwards
+	$(RUN) need rust postgres
+	$(if $(KEEP),$(CARGO) build --locked --profile demo -p tidings-cli)
+	$(CARGO) run --locked --profile demo -p tidings-example-shop -- $(if $(KEEP),--keep)
+
+test: ## Checks everything: lints, documentation, all tests, queries
+	$(RUN) need rust postgres pgbouncer
+	@$(MAKE) --no-print-directory lint
+	$(CARGO) build --locked -p tidings-cli
+	$(CARGO) test --locked --workspace
+	@$(MAKE) --no-print-directory sqlx-check
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; fi
+
+test-rust: ## Runs the tests that need no PgBouncer
+	$(RUN) need rust postgres
+	$(CARGO) build --locked -p tidings-cli
+	$(CARGO) test --locked --workspace -- $(POOLER_TESTS)
+
+lint: ## Checks format, lints and documentation; a warning is an error
+	$(RUN) need rust
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+bench: ## Measures, and writes bench/report.json
+	$(RUN) need rust postgres
+	$(CARGO) run --locked --release -p tidings-bench
+
+sqlx: ## Writes .sqlx anew: what the compiler knows about our queries
+	$(RUN) need rust postgres; start_postgres; check_queries; \
+	mkdir -p .sqlx; rm -f .sqlx/query-*.json; cp target/sqlx/query-*.json .sqlx/
+
+sqlx-check: ## Checks that .sqlx is what `make sqlx` would write
+	$(RUN) need rust postgres; start_postgres; check_queries; \
+	diff -r .sqlx target/sqlx || { say '.sqlx is out of date: run `make sqlx`'; exit 1; }
+
+deny: ## Checks licences and sources of dependencies, with cargo-deny
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo 'This needs cargo-deny: cargo install --locked cargo-deny'; exit 1; }
+	$(CARGO) deny check bans licenses sources
+
+docs: ## Builds the documentation of the crates
+	$(CARGO) doc --locked --workspace --no-deps
+	@echo 'Open target/doc/tidings/index.html'
+
+clean: ## Removes what was built; the data in .tidings stay
+	$(CARGO) clean
