@@ -140,7 +140,7 @@ as_nobody() {
 check_queries() {
   packages=''
   files=''
-  for manifest in $$(find . -mindepth 2 -path ./target -prune -o -name Cargo.toml -print | sort); do
+  for manifest in $$(find . -mindepth 2 -path './target/*' -prune -o -name Cargo.toml -print | sort); do
     folder=$${manifest%/Cargo.toml}
     found=$$(grep -lrE 'query(_as|_scalar|_file|_file_as|_file_scalar)?(_unchecked)?!' --include='*.rs' "$$folder" || true)
     if [ -n "$$found" ]; then

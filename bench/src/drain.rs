@@ -22,7 +22,8 @@ const CLEAR: &[&str] = &[
      select 'drain-' || n, 'memory', n % 16 from generate_series(1, 50) n on conflict do nothing",
 ];
 
-const SETTLE_DOWN: &[&str] = &["vacuum analyze tidings.delivery", "vacuum analyze tidings.event", "checkpoint"];
+const SETTLE_DOWN: &[&str] =
+    &["vacuum analyze tidings.delivery", "vacuum analyze tidings.event", "checkpoint"];
 
 /// Deliveries per second with fifty lanes, and with one.
 pub(crate) async fn per_second(fixture: &Fixture, report: &mut Report) -> Result<()> {
@@ -34,7 +35,9 @@ pub(crate) async fn per_second(fixture: &Fixture, report: &mut Report) -> Result
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let note = format!("{lanes} lanes, {DELIVERIES} deliveries of 200 bytes, attempt log all, {TURNS} turns");
+        let note = format!(
+            "{lanes} lanes, {DELIVERIES} deliveries of 200 bytes, attempt log all, {TURNS} turns"
+        );
         report.add(row, "deliveries/s", &turns, note);
     }
     Ok(())
@@ -60,7 +63,8 @@ async fn drain(fixture: &Fixture, lanes: i64) -> Result<f64> {
     let took = began.elapsed();
     shutdown.cancel();
     ensure!(worker.finished().await, "the worker did not drain");
-    let logged: i64 = sqlx::query_scalar("select count(*) from tidings.attempt").fetch_one(&fixture.pool).await?;
+    let logged: i64 =
+        sqlx::query_scalar("select count(*) from tidings.attempt").fetch_one(&fixture.pool).await?;
     ensure!(logged == DELIVERIES, "{logged} attempts were logged of {DELIVERIES}");
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let rate = DELIVERIES as f64 / took.as_secs_f64();

@@ -47,18 +47,24 @@ impl Fixture {
     }
 
     pub(crate) async fn version(&self) -> Result<String> {
-        let version: String = sqlx::query_scalar("select current_setting('server_version')").fetch_one(&self.pool).await?;
+        let version: String = sqlx::query_scalar("select current_setting('server_version')")
+            .fetch_one(&self.pool)
+            .await?;
         Ok(format!("PostgreSQL {version}"))
     }
 
     /// How long the disk takes to make a write durable, as the server's own tool measures it.
     pub(crate) fn fsync_time(&self) -> String {
         let tool = self.embedded.binaries().folder.join("pg_test_fsync");
-        let output = Command::new(tool).args(["-s", "1", "-f"]).arg(self.folder.join("fsync")).output();
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        text.lines()
-            .find(|line| line.trim_start().starts_with("fdatasync"))
-            .map_or_else(|| "not measured".to_owned(), |line| line.split_whitespace().skip(1).collect::<Vec<_>>().join(" "))
+        let output =
+            Command::new(tool).args(["-s", "1", "-f"]).arg(self.folder.join("fsync")).output();
+        let text = output
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
+        text.lines().find(|line| line.trim_start().starts_with("fdatasync")).map_or_else(
+            || "not measured".to_owned(),
+            |line| line.split_whitespace().skip(1).collect::<Vec<_>>().join(" "),
+        )
     }
 
     pub(crate) async fn settings(&self) -> Result<String> {
@@ -75,7 +81,10 @@ impl Fixture {
     /// Runs each statement by itself.
     pub(crate) async fn run(&self, statements: &[&'static str]) -> Result<()> {
         for statement in statements {
-            sqlx::raw_sql(*statement).execute(&self.pool).await.with_context(|| format!("run {statement}"))?;
+            sqlx::raw_sql(*statement)
+                .execute(&self.pool)
+                .await
+                .with_context(|| format!("run {statement}"))?;
         }
         Ok(())
     }

@@ -99,7 +99,8 @@ enum Way {
 /// Transactions per second of all clients together.
 async fn rate(pool: &PgPool, way: Way) -> Result<f64> {
     let began = Instant::now();
-    let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(client(pool.clone(), way, began + TURN))).collect();
+    let clients: Vec<_> =
+        (0..CLIENTS).map(|_| tokio::spawn(client(pool.clone(), way, began + TURN))).collect();
     let mut count = 0_u32;
     for client in clients {
         count += client.await??;
@@ -113,13 +114,20 @@ async fn client(pool: PgPool, way: Way, until: Instant) -> Result<u32> {
     while Instant::now() < until {
         let event = OrderPlaced::new(u64::from(count));
         let mut tx = sqlx::Connection::begin(&mut *conn).await?;
-        sqlx::query("insert into app_order (customer) values ($1)").bind(&event.customer).execute(&mut *tx).await?;
+        sqlx::query("insert into app_order (customer) values ($1)")
+            .bind(&event.customer)
+            .execute(&mut *tx)
+            .await?;
         match way {
             Way::Register => {
                 tidings::register_event(&mut tx, &event).await?;
                 tidings::commit(tx).await?;
             }
             Way::Plain => {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the plain way has no database function for it"
+                )]
                 let id = Uuid::now_v7();
                 sqlx::query(
                     "insert into plain_event (event_id, created_at, occurred_at, type, version, tenant, scope, payload)

@@ -12,7 +12,8 @@ use crate::fixture::Fixture;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     /// Its name, which never changes.
-    pub(crate) row: &'static str,
+    #[serde(rename = "row")]
+    pub(crate) name: &'static str,
     /// The median of the turns.
     pub(crate) value: f64,
     /// What it counts.
@@ -47,12 +48,18 @@ impl Report {
 
     /// Adds the figure of several turns.
     #[expect(clippy::print_stdout, reason = "a person reads along")]
-    pub(crate) fn add(&mut self, row: &'static str, unit: &'static str, turns: &[f64], note: String) {
+    pub(crate) fn add(
+        &mut self,
+        row: &'static str,
+        unit: &'static str,
+        turns: &[f64],
+        note: String,
+    ) {
         let mut sorted = turns.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (low, high) = (sorted.first().copied(), sorted.last().copied());
         let row = Row {
-            row,
+            name: row,
             value: sorted.get(sorted.len() / 2).copied().unwrap_or_default(),
             unit,
             low: low.unwrap_or_default(),
@@ -61,7 +68,7 @@ impl Report {
         };
         println!(
             "{:<24} {:>12.3} {:<14} {:>12.3} – {:<12.3} {}",
-            row.row, row.value, row.unit, row.low, row.high, row.note
+            row.name, row.value, row.unit, row.low, row.high, row.note
         );
         self.rows.push(row);
     }

@@ -42,7 +42,12 @@ pub(crate) async fn round_trips(fixture: &Fixture, report: &mut Report) -> Resul
         }
     }
     conn.close().await?;
-    report.add("register.round_trips", "round trips", &counts, "direct session, statement prepared".to_owned());
+    report.add(
+        "register.round_trips",
+        "round trips",
+        &counts,
+        "direct session, statement prepared".to_owned(),
+    );
     Ok(())
 }
 
@@ -63,7 +68,11 @@ async fn relay(server: u16, trips: Arc<AtomicU64>) -> Result<u16> {
 }
 
 /// Passes the server's messages on, one by one: a type byte, a length that includes itself, and the rest.
-async fn count(mut server: OwnedReadHalf, mut client: OwnedWriteHalf, trips: Arc<AtomicU64>) -> std::io::Result<()> {
+async fn count(
+    mut server: OwnedReadHalf,
+    mut client: OwnedWriteHalf,
+    trips: Arc<AtomicU64>,
+) -> std::io::Result<()> {
     let mut body = Vec::new();
     loop {
         let kind = server.read_u8().await?;

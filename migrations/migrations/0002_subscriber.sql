@@ -8,13 +8,20 @@ create table tidings.shard (
   term bigint not null default 0,
   taken_at timestamptz,
   deaths smallint not null default 0,
-  config_version bigint not null default 0,
   primary key (group_name, shard)
 ) with (fillfactor = 20);
-comment on table tidings.shard is 'One row per shard of each group. A row changes only when its owner or a subscriber does.';
+comment on table tidings.shard is 'One row per shard of each group. A row changes only when its owner does.';
 comment on column tidings.shard.term is 'Grows by one with every owner: the fence against the one before.';
 comment on column tidings.shard.deaths is 'Owners in a row that died within a minute of taking it.';
-comment on column tidings.shard.config_version is 'Grows with every change of a subscriber of the shard; tells the owner to read again.';
+
+create table tidings.shard_config (
+  group_name text not null,
+  shard smallint not null,
+  config_version bigint not null,
+  primary key (group_name, shard)
+) with (fillfactor = 20);
+comment on table tidings.shard_config is 'Apart from the shard: an open edit of a subscriber locks its row here, and may not hold up a takeover there.';
+comment on column tidings.shard_config.config_version is 'Grows with every change of a subscriber of the shard; tells the owner to read again.';
 
 create table tidings.subscriber (
   subscriber_id int generated always as identity primary key,
@@ -140,8 +147,8 @@ insert into tidings.subscriber (subscriber_id, name, kind, shard) overriding sys
 create function tidings.subscriber_changed() returns trigger
 language plpgsql security definer set search_path = pg_catalog as $$
 begin
-  update tidings.shard s set config_version = s.config_version + 1
-  where s.group_name = new.kind and s.shard = new.shard;
+  insert into tidings.shard_config as c (group_name, shard, config_version) values (new.kind, new.shard, 1)
+  on conflict (group_name, shard) do update set config_version = c.config_version + 1;
   return null;
 end
 $$;

@@ -73,7 +73,15 @@ declare
   v_surplus int;
   v_give jsonb := '{}';
 begin
-  if not p_pooled then
+  -- A crash of the server may not hand out a term twice, whatever the default of the role.
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+  if p_pooled then
+    -- Behind a pooler this transaction takes several round trips. A client that stops before its commit would keep its
+    -- own row locked, and nobody could bury it.
+    perform set_config('idle_in_transaction_session_timeout', (p_lease_ms / 2)::text, true);
+  else
     select a.backend_start into v_session_started_at
     from pg_stat_activity a where a.pid = pg_backend_pid();
   end if;
@@ -174,7 +182,8 @@ begin
         select f.shard from tidings.shard f
         where f.group_name = v_group and f.worker_id is null
         order by f.shard limit v_limit
-        for update skip locked
+        -- Not `for update`, which would pass over a shard while a transaction that adds a subscriber to it is open.
+        for no key update skip locked
       ) f
       where s.group_name = v_group and s.shard = f.shard;
     end if;
@@ -191,9 +200,11 @@ begin
     o.rank <= (v_give ->> o.group_name)::int
   from (select 1) one
   left join (
-    select s.group_name, s.shard, s.term, s.deaths, s.config_version,
+    select s.group_name, s.shard, s.term, s.deaths, coalesce(c.config_version, 0) as config_version,
       row_number() over (partition by s.group_name order by s.shard desc) as rank
-    from tidings.shard s where s.worker_id = p_worker
+    from tidings.shard s
+    left join tidings.shard_config c using (group_name, shard)
+    where s.worker_id = p_worker
   ) o on true
   order by o.group_name, o.shard;
 end

@@ -146,7 +146,9 @@ declare
   v_horizon bigint;
   v_owned int[];
   v_deleted bigint[];
-  v_outcome text;
+  v_rest int[];
+  v_sought bigint[];
+  v_moved bigint[];
   v_state tidings.settled;
   v_lost bigint[] := '{}';
   v_missing bigint[] := '{}';
@@ -195,31 +197,53 @@ begin
     v_deleted := coalesce(v_deleted, '{}');
 
     if cardinality(v_deleted) < cardinality(s_id) then
-      -- Not all were delivered and settled: look at each of the others.
+      -- Not all were delivered and settled. Which are left, by their place: a look-up by hash, because this plan would
+      -- compare each with each for `= any`.
+      v_rest := array(
+        select s.n::int from unnest(s_id) with ordinality as s (id, n)
+        where (s.id in (select unnest(v_deleted))) is not true);
+      -- Of what was delivered, a row that is still where it was read is locked by somebody else.
+      select array_agg(s_id[n]) filter (where d.here), array_agg(s_id[n]) filter (where d.here is null)
+      into v_locked, v_sought
+      from unnest(v_rest) n
+      left join lateral (
+        select true as here from tidings.delivery d
+        where d.subscriber_id = s_lane[n] and d.due_at = s_due[n] and d.delivery_id = s_id[n]
+        limit 1
+      ) d on true
+      where s_outcome[n] = 'delivered' and s_holding[n] = any(v_owned);
+      v_locked := coalesce(v_locked, '{}');
+      if v_sought is not null then
+        -- The due time of the others may have been moved meanwhile; what was delivered is not sent again for that. One
+        -- look through their lanes for all of them: they may be many, after an answer that was lost, and a lane long.
+        with moved as (
+          delete from tidings.delivery d
+          where d.ctid = any(array(
+            select d.ctid
+            from (select distinct s_lane[n] as lane from unnest(v_rest) n) l
+            cross join lateral (
+              select d.ctid from tidings.delivery d
+              where d.subscriber_id = l.lane and (d.delivery_id in (select unnest(v_sought))) is true
+              order by d.due_at, d.delivery_id
+              limit cardinality(v_sought)
+              for update skip locked
+            ) d
+          ))
+          returning d.delivery_id
+        )
+        select array_agg(m.delivery_id) into v_moved from moved m;
+        v_missing := array(select unnest(v_sought) except select unnest(v_moved));
+      end if;
+      -- Look at each of the rest.
       for i in
-        select s.n from unnest(s_id) with ordinality as s (id, n) where not s.id = any(v_deleted)
+        select n from unnest(v_rest) n where s_outcome[n] <> 'delivered' or not s_holding[n] = any(v_owned)
       loop
-        v_outcome := s_outcome[i];
         if not s_holding[i] = any(v_owned) then
           v_lost := v_lost || s_id[i];
           continue;
-        elsif v_outcome = 'delivered' then
-          -- Its due time may have been moved by a person meanwhile; what was delivered is not sent again for that.
-          perform from tidings.delivery d
-          where d.subscriber_id = s_lane[i] and d.due_at = s_due[i] and d.delivery_id = s_id[i];
-          if found then
-            v_state := 'locked';
-          else
-            delete from tidings.delivery d where d.ctid = (
-              select d.ctid from tidings.delivery d
-              where d.subscriber_id = s_lane[i] and d.delivery_id = s_id[i]
-              for update skip locked);
-            v_state := case when found then 'settled' else 'missing' end;
-          end if;
-        else
-          v_state := tidings.settle_one(s_lane[i], s_due[i], s_id[i], v_outcome, s_delay_ms[i], s_status[i],
-            s_error[i], s_reason[i]);
         end if;
+        v_state := tidings.settle_one(s_lane[i], s_due[i], s_id[i], s_outcome[i], s_delay_ms[i], s_status[i],
+          s_error[i], s_reason[i]);
         if v_state = 'locked' then
           v_locked := v_locked || s_id[i];
         elsif v_state = 'missing' then

@@ -70,7 +70,9 @@ impl Arena {
     /// One ordered subscriber per lane; each retries quickly.
     async fn subscribe(&self) {
         for lane in 0..LANES {
-            let id = webhook(&self.world, &self.keyring, &format!("lane-{lane}"), &self.receiver.url()).await;
+            let id =
+                webhook(&self.world, &self.keyring, &format!("lane-{lane}"), &self.receiver.url())
+                    .await;
             self.world.subscribe(id, TYPE, &format!("lane=l{lane}"), true).await;
         }
     }
@@ -107,10 +109,15 @@ impl Arena {
     }
 
     /// Registers into every lane and key until told to stop; answers how many of each were committed.
-    fn write(&self, stop: &CancellationToken) -> tokio::task::JoinHandle<HashMap<(usize, String), u64>> {
+    fn write(
+        &self,
+        stop: &CancellationToken,
+    ) -> tokio::task::JoinHandle<HashMap<(usize, String), u64>> {
         let (pool, stop) = (self.world.pool.clone(), stop.clone());
         tokio::spawn(async move {
-            let writers: Vec<_> = (0..KEYS).map(|key| tokio::spawn(write_key(pool.clone(), key, stop.clone()))).collect();
+            let writers: Vec<_> = (0..KEYS)
+                .map(|key| tokio::spawn(write_key(pool.clone(), key, stop.clone())))
+                .collect();
             let mut committed = HashMap::new();
             for writer in writers {
                 committed.extend(writer.await.unwrap());
@@ -131,7 +138,10 @@ impl Arena {
     /// Requests from an owner whose term was over when another's request had been made.
     async fn stale(&self, requests: &[Request]) -> Vec<String> {
         let terms: Vec<(i16, i64, String)> =
-            sqlx::query_as("select shard, term, host from public.history").fetch_all(&self.world.pool).await.unwrap();
+            sqlx::query_as("select shard, term, host from public.history")
+                .fetch_all(&self.world.pool)
+                .await
+                .unwrap();
         let shards: Vec<(String, i16)> =
             sqlx::query_as("select name, shard from tidings.subscriber where kind = 'webhook'")
                 .fetch_all(&self.world.pool)
@@ -157,7 +167,11 @@ impl Arena {
     }
 }
 
-async fn write_key(pool: PgPool, key: usize, stop: CancellationToken) -> HashMap<(usize, String), u64> {
+async fn write_key(
+    pool: PgPool,
+    key: usize,
+    stop: CancellationToken,
+) -> HashMap<(usize, String), u64> {
     let mut committed: HashMap<(usize, String), u64> = HashMap::new();
     let mut random = StdRng::seed_from_u64(key as u64);
     while !stop.is_cancelled() {
@@ -233,7 +247,9 @@ fn outage(requests: &[Request], victim: &str, killed_at: Instant) -> Duration {
         .map(|(lane, _)| {
             requests
                 .iter()
-                .find(|request| request.at > killed_at && request.lane == *lane && request.courier != victim)
+                .find(|request| {
+                    request.at > killed_at && request.lane == *lane && request.courier != victim
+                })
                 .map_or(Duration::MAX, |request| request.at - killed_at)
         })
         .max()
@@ -242,14 +258,16 @@ fn outage(requests: &[Request], victim: &str, killed_at: Instant) -> Duration {
 
 /// Who sent the last request of some lane.
 fn serving(requests: &[Request]) -> HashSet<String> {
-    let owners: HashMap<usize, &String> = requests.iter().map(|request| (request.lane, &request.courier)).collect();
+    let owners: HashMap<usize, &String> =
+        requests.iter().map(|request| (request.lane, &request.courier)).collect();
     owners.into_values().cloned().collect()
 }
 
 async fn webhook(world: &World, keyring: &Keyring, name: &str, url: &str) -> i32 {
     let id = world.bare_subscriber(name, "webhook", serde_json::json!({"url": url})).await;
     let secret = Secret::generate(&mut rand::rng());
-    let sealed = keyring.seal(&mut rand::rng(), secret.as_bytes(), format!("subscriber:{id}").as_bytes());
+    let sealed =
+        keyring.seal(&mut rand::rng(), secret.as_bytes(), format!("subscriber:{id}").as_bytes());
     sqlx::query("insert into tidings.secret (subscriber_id, sealed) values ($1, $2)")
         .bind(id)
         .bind(sealed)
@@ -265,7 +283,14 @@ async fn webhook(world: &World, keyring: &Keyring, name: &str, url: &str) -> i32
 }
 
 /// Kills one of three workers `kills` times under load, and checks everything at the end.
-async fn kill_again_and_again(mut arena: Arena, url: &str, session: &str, lease_ms: u64, kills: usize, outage_max: Duration) {
+async fn kill_again_and_again(
+    mut arena: Arena,
+    url: &str,
+    session: &str,
+    lease_ms: u64,
+    kills: usize,
+    outage_max: Duration,
+) {
     let mut random = StdRng::seed_from_u64(7);
     let mut couriers: Vec<(String, Process)> = Vec::new();
     for _ in 0..3 {
@@ -276,14 +301,16 @@ async fn kill_again_and_again(mut arena: Arena, url: &str, session: &str, lease_
     let writing = arena.write(&stop);
     eventually(SOON, "all lanes are served", || async {
         let requests = arena.requests.lock().unwrap();
-        (requests.iter().map(|request| request.lane).collect::<HashSet<_>>().len() == LANES).then_some(())
+        (requests.iter().map(|request| request.lane).collect::<HashSet<_>>().len() == LANES)
+            .then_some(())
     })
     .await;
     let mut outages = Vec::new();
     for _ in 0..kills {
         // One that has lanes to lose.
         let serving = serving(&arena.requests.lock().unwrap());
-        let places: Vec<usize> = (0..couriers.len()).filter(|place| serving.contains(&couriers[*place].0)).collect();
+        let places: Vec<usize> =
+            (0..couriers.len()).filter(|place| serving.contains(&couriers[*place].0)).collect();
         let place = places[random.random_range(0..places.len())];
         let (victim, process) = couriers.remove(place);
         // At any moment of whatever it is doing.
@@ -293,18 +320,24 @@ async fn kill_again_and_again(mut arena: Arena, url: &str, session: &str, lease_
         let process = arena.launch(url, session, lease_ms);
         couriers.push((format!("courier-{}", arena.couriers), process));
         let requests = Arc::clone(&arena.requests);
-        let outage = eventually(outage_max + SOON, "the lanes of the dead are served by others", || async {
-            let requests = requests.lock().unwrap();
-            Some(outage(&requests, &victim, killed_at)).filter(|outage| *outage < Duration::MAX)
-        })
-        .await;
+        let outage =
+            eventually(outage_max + SOON, "the lanes of the dead are served by others", || async {
+                let requests = requests.lock().unwrap();
+                Some(outage(&requests, &victim, killed_at)).filter(|outage| *outage < Duration::MAX)
+            })
+            .await;
         outages.push(outage);
     }
     stop.cancel();
     let committed = writing.await.unwrap();
     arena.world.drained().await;
     let faults = arena.faults(&committed).await;
-    assert!(faults.is_empty(), "{} faults, the first: {:#?}", faults.len(), &faults[..faults.len().min(5)]);
+    assert!(
+        faults.is_empty(),
+        "{} faults, the first: {:#?}",
+        faults.len(),
+        &faults[..faults.len().min(5)]
+    );
     let parked: i64 = arena.world.value("select count(*) from tidings.delivery").await;
     assert_eq!(parked, 0);
     outages.sort_unstable();
@@ -313,7 +346,8 @@ async fn kill_again_and_again(mut arena: Arena, url: &str, session: &str, lease_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_kills_under_load_lose_nothing_keep_order_and_are_recovered_from_within_three_seconds() {
+async fn fifty_kills_under_load_lose_nothing_keep_order_and_are_recovered_from_within_three_seconds()
+ {
     let arena = Arena::new().await;
     let url = arena.world.database.url();
     kill_again_and_again(arena, &url, "direct", 10_000, 50, Duration::from_secs(3)).await;
@@ -365,11 +399,16 @@ async fn owner_that_was_stopped_settles_nothing_after_another_has_taken_over() {
     first.thaw();
     // It learns that it was declared dead, and comes back under a new id.
     eventually(SOON, "the first worker has joined anew", || async {
-        let workers: i64 = arena.world.value("select count(*) from tidings.worker where host = 'courier-1'").await;
+        let workers: i64 =
+            arena.world.value("select count(*) from tidings.worker where host = 'courier-1'").await;
         (workers == 1).then_some(())
     })
     .await;
-    assert_eq!(arena.world.pending().await, 1, "the stopped owner has settled what was no longer its own");
+    assert_eq!(
+        arena.world.pending().await,
+        1,
+        "the stopped owner has settled what was no longer its own"
+    );
     gate.open();
     arena.world.drained().await;
     assert_eq!(arena.receiver.received().len(), 2);

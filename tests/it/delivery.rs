@@ -21,7 +21,8 @@ async fn event_reaches_every_matching_subscriber_once() {
     let worker = world.worker(memory.clone()).await;
     tokio::time::timeout(SOON, memory.wait_for(2)).await.unwrap();
     world.drained().await;
-    let mut lanes: Vec<i32> = memory.deliveries().iter().map(|delivery| delivery.subscriber_id).collect();
+    let mut lanes: Vec<i32> =
+        memory.deliveries().iter().map(|delivery| delivery.subscriber_id).collect();
     lanes.sort_unstable();
     assert_eq!(lanes, [one, all]);
     assert!(memory.deliveries().iter().all(|delivery| delivery.event.event_id == event));
@@ -54,7 +55,10 @@ async fn delayed_event_waits_for_its_time() {
     world.register(Draft::new("order:placed").number(2)).await;
     tokio::time::timeout(SOON, memory.wait_for(1)).await.unwrap();
     assert_eq!(memory.deliveries()[0].event.payload, r#"{"n":2}"#);
-    eventually(SOON, "the first is settled", || async { (world.pending().await == 1).then_some(()) }).await;
+    eventually(SOON, "the first is settled", || async {
+        (world.pending().await == 1).then_some(())
+    })
+    .await;
     advance_deliveries(&world.pool, Duration::from_secs(3600)).await;
     tokio::time::timeout(SOON, memory.wait_for(2)).await.unwrap();
     world.drained().await;
@@ -74,11 +78,12 @@ async fn failed_delivery_comes_again_under_the_same_id_and_is_logged() {
     tokio::time::timeout(SOON, memory.wait_for(2)).await.unwrap();
     world.drained().await;
     assert_eq!(memory.event_ids(), [event, event]);
-    let log: Vec<(i16, String, Option<i16>, Option<String>)> =
-        sqlx::query_as("select attempt, outcome, status, error from tidings.attempt order by attempt")
-            .fetch_all(&world.pool)
-            .await
-            .unwrap();
+    let log: Vec<(i16, String, Option<i16>, Option<String>)> = sqlx::query_as(
+        "select attempt, outcome, status, error from tidings.attempt order by attempt",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
     assert_eq!(
         log,
         [
@@ -89,7 +94,8 @@ async fn failed_delivery_comes_again_under_the_same_id_and_is_logged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn delivery_out_of_attempts_and_age_is_a_dead_letter_that_can_be_replayed_under_the_same_event_id() {
+async fn delivery_out_of_attempts_and_age_is_a_dead_letter_that_can_be_replayed_under_the_same_event_id()
+ {
     let world = World::new(&["order:placed"]).await;
     let id = world.subscriber("one", "order:placed").await;
     set_retry(&world, id, r#"{"delays_s": [0], "attempts_max": 2, "age_max_s": 0}"#).await;
@@ -130,7 +136,10 @@ async fn panic_and_silence_of_a_deliverer_are_failed_attempts_and_stop_nobody() 
     let id = world.subscriber("one", "order:placed").await;
     set_retry(&world, id, r#"{"delays_s": [0, 0.01]}"#).await;
     let memory = Memory::scripted(|delivery| {
-        assert!(delivery.attempt > 1 || !delivery.event.payload.contains('3'), "cannot take a three");
+        assert!(
+            delivery.attempt > 1 || !delivery.event.payload.contains('3'),
+            "cannot take a three"
+        );
         Answer::delivered()
     });
     let worker = world.worker(memory.clone()).await;
@@ -138,7 +147,8 @@ async fn panic_and_silence_of_a_deliverer_are_failed_attempts_and_stop_nobody() 
         world.register(Draft::new("order:placed").number(n)).await;
     }
     world.drained().await;
-    let error: String = world.value("select error from tidings.attempt where outcome = 'retry'").await;
+    let error: String =
+        world.value("select error from tidings.attempt where outcome = 'retry'").await;
     assert_eq!(error, "the deliverer panicked: cannot take a three");
     assert_eq!(worker.running.counts().retried, 1);
 }
@@ -152,7 +162,8 @@ async fn order_is_kept_per_key_and_a_failing_key_blocks_only_itself() {
     // Key `a` fails three times on its second event; `b` never does.
     let failures = Arc::new(Mutex::new(0));
     let memory = Memory::scripted(move |delivery| {
-        let is_hard = delivery.event.ordering_key.as_deref() == Some("a") && delivery.event.payload.contains(":2");
+        let is_hard = delivery.event.ordering_key.as_deref() == Some("a")
+            && delivery.event.payload.contains(":2");
         let mut failures = failures.lock().unwrap();
         if is_hard && *failures < 3 {
             *failures += 1;
@@ -172,7 +183,8 @@ async fn order_is_kept_per_key_and_a_failing_key_blocks_only_itself() {
         let key = delivery.event.ordering_key.clone().unwrap();
         delivered.entry(key).or_default().push(delivery.event.payload.clone());
     }
-    let numbers = |order: &[u64]| order.iter().map(|n| format!(r#"{{"n":{n}}}"#)).collect::<Vec<_>>();
+    let numbers =
+        |order: &[u64]| order.iter().map(|n| format!(r#"{{"n":{n}}}"#)).collect::<Vec<_>>();
     assert_eq!(delivered["b"], numbers(&[1, 2, 3, 4, 5, 6, 7, 8]));
     assert_eq!(delivered["a"], numbers(&[1, 2, 2, 2, 2, 3, 4, 5, 6, 7, 8]));
 }
@@ -195,7 +207,8 @@ async fn fan_out_to_many_is_expanded_by_the_worker_to_those_subscribed_at_regist
     let _worker = world.worker(memory.clone()).await;
     tokio::time::timeout(SOON, memory.wait_for(130)).await.unwrap();
     world.drained().await;
-    let mut lanes: Vec<i32> = memory.deliveries().iter().map(|delivery| delivery.subscriber_id).collect();
+    let mut lanes: Vec<i32> =
+        memory.deliveries().iter().map(|delivery| delivery.subscriber_id).collect();
     lanes.sort_unstable();
     lanes.dedup();
     assert_eq!((memory.count(), lanes.len()), (130, 130));
@@ -209,7 +222,8 @@ async fn floor_that_a_destination_asks_for_holds_the_whole_lane_and_is_written_d
     world.subscriber("two", "order:placed").await;
     let memory = Memory::scripted(move |delivery| {
         if delivery.subscriber_id == id {
-            Answer::failed(Verdict::RetryAfter(Duration::from_secs(600)), "slow down").with_status(429)
+            Answer::failed(Verdict::RetryAfter(Duration::from_secs(600)), "slow down")
+                .with_status(429)
         } else {
             Answer::delivered()
         }
@@ -233,7 +247,10 @@ async fn floor_that_a_destination_asks_for_holds_the_whole_lane_and_is_written_d
     assert_eq!(memory.deliveries().iter().filter(|d| d.subscriber_id == id).count(), 1);
     // A new owner starts from it.
     assert!(worker.stop().await);
-    sqlx::query("update tidings.delivery set due_at = clock_timestamp()").execute(&world.pool).await.unwrap();
+    sqlx::query("update tidings.delivery set due_at = clock_timestamp()")
+        .execute(&world.pool)
+        .await
+        .unwrap();
     let again = Memory::new();
     let _worker = world.worker(again.clone()).await;
     world.register(Draft::new("order:placed")).await;
@@ -294,11 +311,15 @@ async fn limit_in_flight_and_rate_are_exact_and_a_hung_lane_holds_up_nobody() {
         .await
         .unwrap();
     let slow = Slow::new(hung);
-    let _worker = world.worker_with(Worker::builder(world.pool.clone()).deliverer(slow.clone())).await;
+    let _worker =
+        world.worker_with(Worker::builder(world.pool.clone()).deliverer(slow.clone())).await;
     for n in 0..50 {
         world.register(Draft::new("order:placed").number(n)).await;
     }
-    eventually(SOON, "the other lane is drained", || async { (slow.delivered() == 50).then_some(()) }).await;
+    eventually(SOON, "the other lane is drained", || async {
+        (slow.delivered() == 50).then_some(())
+    })
+    .await;
     assert_eq!(slow.most_in_flight(), 3);
 }
 

@@ -45,9 +45,14 @@ fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
 
 #[test]
 fn every_crate_has_its_place() {
-    let workspace: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
-    let mut members: Vec<&str> =
-        workspace["workspace"]["members"].as_array().unwrap().iter().map(|member| member.as_str().unwrap()).collect();
+    let workspace: toml::Table =
+        fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let mut members: Vec<&str> = workspace["workspace"]["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| member.as_str().unwrap())
+        .collect();
     members.sort_unstable();
     let mut placed: Vec<&str> =
         FLOORS.iter().map(|(folder, _, _)| *folder).chain(BESIDE.iter().copied()).collect();
@@ -60,16 +65,21 @@ fn every_crate_has_its_place() {
 
 #[test]
 fn arrows_point_down() {
-    let floors: BTreeMap<&str, u8> = FLOORS.iter().map(|(_, package, floor)| (*package, *floor)).collect();
+    let floors: BTreeMap<&str, u8> =
+        FLOORS.iter().map(|(_, package, floor)| (*package, *floor)).collect();
     for (folder, package, floor) in FLOORS {
         let manifest = manifest(folder);
-        let Some(dependencies) = manifest.get("dependencies").and_then(toml::Value::as_table) else {
+        let Some(dependencies) = manifest.get("dependencies").and_then(toml::Value::as_table)
+        else {
             continue;
         };
         for dependency in dependencies.keys() {
             assert!(!dependency.contains("tidings-tests"), "{package} depends on the tests");
             if let Some(below) = floors.get(dependency.as_str()) {
-                assert!(below < floor, "{package} (floor {floor}) depends on {dependency} (floor {below})");
+                assert!(
+                    below < floor,
+                    "{package} (floor {floor}) depends on {dependency} (floor {below})"
+                );
             }
         }
     }
@@ -79,7 +89,9 @@ fn arrows_point_down() {
 fn only_the_command_line_reads_the_environment_prints_and_exits() {
     for (folder, package, _) in FLOORS.iter().filter(|(folder, _, _)| *folder != "cli") {
         for file in files(&root().join(folder).join("src"), &[".rs"]) {
-            if file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs") {
+            if file.components().any(|part| part.as_os_str() == "tests")
+                || file.ends_with("tests.rs")
+            {
                 continue;
             }
             let text = fs::read_to_string(&file).unwrap();
@@ -101,9 +113,15 @@ fn every_query_is_used_and_says_whose_it_is() {
             files(&source, &[".rs"]).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
         for query in files(&source, &[".sql"]) {
             let name = query.file_stem().unwrap().to_string_lossy().into_owned();
-            assert!(code.contains(&format!("queries/{name}.sql")), "{package}: nothing uses {name}.sql");
+            assert!(
+                code.contains(&format!("queries/{name}.sql")),
+                "{package}: nothing uses {name}.sql"
+            );
             let text = fs::read_to_string(&query).unwrap();
-            assert!(text.starts_with(&format!("-- {name}: ")), "{package}: the first line of {name}.sql names it");
+            assert!(
+                text.starts_with(&format!("-- {name}: ")),
+                "{package}: the first line of {name}.sql names it"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Managing through the library: subscribers, subscriptions, the log, dead letters, and the tests of applications.
 
 mod catalogue;
+mod contract;
 mod dead;
 mod drain;
 mod log;

@@ -29,8 +29,13 @@ impl Bucket {
     pub(crate) fn available(&mut self, now: Instant) -> usize {
         let elapsed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.filled_at = now;
-        self.tokens = (self.tokens + elapsed * self.rate_per_s).min(Self::capacity(self.rate_per_s));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between zero and 100,000")]
+        self.tokens =
+            (self.tokens + elapsed * self.rate_per_s).min(Self::capacity(self.rate_per_s));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between zero and 100,000"
+        )]
         let whole = self.tokens.floor() as usize;
         whole
     }
@@ -62,14 +67,14 @@ mod tests {
             let start = Instant::now();
             let mut bucket = Bucket::new(rate, start);
             let mut now = start;
-            let mut started = 0_usize;
+            let mut started = 0_u32;
             for (wait_ms, wanted) in steps {
                 now += Duration::from_millis(wait_ms);
                 let count = bucket.available(now).min(wanted);
                 bucket.take(count);
-                started += count;
+                started += u32::try_from(count).unwrap();
                 let allowed = rate * now.duration_since(start).as_secs_f64() + (rate * BURST_S).max(1.0);
-                prop_assert!(started as f64 <= allowed + 1e-6);
+                prop_assert!(f64::from(started) <= allowed + 1e-6);
             }
         }
 

@@ -57,6 +57,9 @@ impl Error {
 
     /// Returns whether the database refused the statement, rather than not answering.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Unanswered { source: sqlx::Error::Database(_) | sqlx::Error::Encode(_), .. })
+        matches!(
+            self,
+            Self::Unanswered { source: sqlx::Error::Database(_) | sqlx::Error::Encode(_), .. }
+        )
     }
 }

@@ -103,7 +103,10 @@ impl Flight {
             .into_iter()
             .map(|read| {
                 let answer = answers.next().unwrap_or_else(|| {
-                    Answer::failed(Verdict::Retry, "the destination did not answer for this delivery")
+                    Answer::failed(
+                        Verdict::Retry,
+                        "the destination did not answer for this delivery",
+                    )
                 });
                 Outcome { read, answer, elapsed, care }
             })
@@ -119,7 +122,9 @@ impl Flight {
         let noted = async {
             let doing = "note a careful attempt";
             let mut tx = careful.database.begin().await.map_err(crate::Error::unanswered(doing))?;
-            let crashes = store::careful(&mut tx, careful.worker_id, (&careful.shard, self.term), read).await?;
+            let crashes =
+                store::careful(&mut tx, careful.worker_id, (&careful.shard, self.term), read)
+                    .await?;
             tx.commit().await.map_err(crate::Error::unanswered(doing))?;
             Ok::<_, crate::Error>(crashes)
         };
@@ -137,7 +142,8 @@ impl Flight {
         };
         let timeout = destination.timeout();
         // The destination may panic when it is asked, and while it works.
-        let work = AssertUnwindSafe(async { destination.deliver(&self.deliveries).await }).catch_unwind();
+        let work =
+            AssertUnwindSafe(async { destination.deliver(&self.deliveries).await }).catch_unwind();
         match tokio::time::timeout(timeout, work).await {
             Ok(Ok(answers)) => answers,
             Ok(Err(panic)) => {
@@ -146,7 +152,9 @@ impl Flight {
                     .map(|text| (*text).to_owned())
                     .or_else(|| panic.downcast_ref::<String>().cloned())
                     .unwrap_or_default();
-                self.all(|| Answer::failed(Verdict::Retry, format!("the deliverer panicked: {what}")))
+                self.all(|| {
+                    Answer::failed(Verdict::Retry, format!("the deliverer panicked: {what}"))
+                })
             }
             Err(_) => self.all(|| {
                 let text = format!("no answer within {} ms", timeout.as_millis());

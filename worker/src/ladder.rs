@@ -31,18 +31,8 @@ pub struct Ladder {
 
 impl Default for Ladder {
     fn default() -> Self {
-        let delays_s = [
-            0,
-            5,
-            5 * 60,
-            30 * 60,
-            2 * HOUR,
-            5 * HOUR,
-            10 * HOUR,
-            14 * HOUR,
-            20 * HOUR,
-            24 * HOUR,
-        ];
+        let delays_s =
+            [0, 5, 5 * 60, 30 * 60, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
         #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
         let delays_s = delays_s.into_iter().map(|delay| delay as f64).collect();
         Self { delays_s, attempts_max: 10, age_max_s: 72.0 * 3600.0 }
@@ -72,7 +62,10 @@ impl Ladder {
     /// The first number that is out of its range.
     pub fn check(&self) -> Result<(), LadderError> {
         let is_delay = |delay: &f64| (0.0..=2_592_000.0).contains(delay);
-        if self.delays_s.is_empty() || self.delays_s.len() > 100 || !self.delays_s.iter().all(is_delay) {
+        if self.delays_s.is_empty()
+            || self.delays_s.len() > 100
+            || !self.delays_s.iter().all(is_delay)
+        {
             return Err(LadderError::Delays);
         }
         if !(1..=1000).contains(&self.attempts_max) {
@@ -112,27 +105,33 @@ mod tests {
 
     use super::*;
 
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
 
     #[test]
     fn default_ladder_is_the_one_of_standard_webhooks() {
         let ladder = Ladder::default();
-        let delays: Vec<u64> =
-            (1..=11).map_while(|failed| ladder.next(failed, Duration::ZERO, 0.5)).map(|d| d.as_secs()).collect();
-        assert_eq!(delays, [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400, 86_400, 86_400]);
+        let delays: Vec<u64> = (1..=11)
+            .map_while(|failed| ladder.next(failed, Duration::ZERO, 0.5))
+            .map(|d| d.as_secs())
+            .collect();
+        assert_eq!(
+            delays,
+            [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400, 86_400, 86_400]
+        );
     }
 
     #[test]
     fn delivery_is_given_up_only_when_attempts_and_age_are_both_exceeded() {
         let ladder = Ladder::default();
-        assert!(ladder.next(100, Duration::from_secs(60), 0.5).is_some(), "young");
+        assert!(ladder.next(100, Duration::from_mins(1), 0.5).is_some(), "young");
         assert!(ladder.next(9, 30 * DAY, 0.5).is_some(), "few attempts");
         assert!(ladder.next(10, 3 * DAY, 0.5).is_none());
     }
 
     #[test]
     fn ladder_of_a_subscriber_is_read_with_defaults_and_its_ranges_are_checked() {
-        let ladder: Ladder = serde_json::from_str(r#"{"delays_s": [0, 1.5], "age_max_s": 10}"#).unwrap();
+        let ladder: Ladder =
+            serde_json::from_str(r#"{"delays_s": [0, 1.5], "age_max_s": 10}"#).unwrap();
         assert_eq!(ladder.attempts_max, 10);
         assert_eq!(ladder.check(), Ok(()));
         for (json, error) in [

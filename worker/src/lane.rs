@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{bucket::Bucket, ladder::Ladder, store::Key};
 
 /// How often a lane is read from its beginning, as a backstop that should find nothing.
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
 /// While a long writing transaction holds the bound back by more than this, the cursor goes back to it at most once
 /// in [`RETURN_EVERY`], because what lies between is read again.
@@ -41,6 +41,10 @@ pub(crate) struct Terms {
 
 /// A lane in the hands of its owner.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; together they are no state"
+)]
 pub(crate) struct Lane {
     pub(crate) shard: ShardId,
     pub(crate) term: i64,
@@ -68,11 +72,19 @@ pub(crate) struct Lane {
     pub(crate) wake_at: Option<Instant>,
     pub(crate) used_at: Instant,
     cursor: Option<Key>,
-    /// The bound as it was when the pass began; `None` between passes.
-    pass: Option<Option<DateTime<Utc>>>,
+    pass: Pass,
     swept_at: Instant,
     sweeping: bool,
     returned_at: Instant,
+}
+
+/// Where reading stands between the cursor's returns to the bound.
+#[derive(Clone, Copy, Debug)]
+enum Pass {
+    /// The next read begins a pass.
+    Between,
+    /// A pass is under way; the bound is the one of its beginning, if there was one.
+    Since(Option<DateTime<Utc>>),
 }
 
 /// What a read of a lane brought.
@@ -107,7 +119,7 @@ impl Lane {
             wake_at: None,
             used_at: now,
             cursor: None,
-            pass: None,
+            pass: Pass::Between,
             swept_at: now,
             sweeping: true,
             returned_at: now,
@@ -152,9 +164,7 @@ impl Lane {
     /// that lie above the cursor are read again.
     pub(crate) fn position(&self, capacity: usize) -> (Option<Key>, usize) {
         let again = match self.cursor {
-            Some(cursor) => {
-                self.known.iter().filter(|(id, due)| (**due, **id) > cursor).count()
-            }
+            Some(cursor) => self.known.iter().filter(|(id, due)| (**due, **id) > cursor).count(),
             None => self.known.len(),
         };
         (self.cursor, capacity + again)
@@ -162,19 +172,21 @@ impl Lane {
 
     /// Notes how far a read has come.
     pub(crate) fn advance(&mut self, progress: Progress, now: Instant) {
-        let bound = *self.pass.get_or_insert(progress.bound);
+        let bound = match self.pass {
+            Pass::Since(bound) => bound,
+            Pass::Between => progress.bound,
+        };
         if !progress.end {
+            self.pass = Pass::Since(bound);
             if progress.last.is_some() {
                 self.cursor = progress.last;
             }
             return;
         }
-        self.pass = None;
+        self.pass = Pass::Between;
         self.sweeping = false;
         let lagging = match (bound, progress.clock) {
-            (Some(bound), Some(clock)) => {
-                (clock - bound).to_std().is_ok_and(|lag| lag > LAG_MAX)
-            }
+            (Some(bound), Some(clock)) => (clock - bound).to_std().is_ok_and(|lag| lag > LAG_MAX),
             _ => false,
         };
         if now.duration_since(self.swept_at) > SWEEP_EVERY {
@@ -194,7 +206,7 @@ impl Lane {
     /// Reads from the beginning next time: a row that was read was not started, or has moved.
     pub(crate) fn rewind(&mut self) {
         self.cursor = None;
-        self.pass = None;
+        self.pass = Pass::Between;
         self.ready = true;
     }
 
@@ -236,7 +248,12 @@ mod tests {
     }
 
     fn read(last: i64, end: bool, bound: i64) -> Progress {
-        Progress { last: Some((at(last), last)), end, bound: Some(at(bound)), clock: Some(at(bound)) }
+        Progress {
+            last: Some((at(last), last)),
+            end,
+            bound: Some(at(bound)),
+            clock: Some(at(bound)),
+        }
     }
 
     #[test]
@@ -291,8 +308,12 @@ mod tests {
     fn long_transaction_that_holds_the_bound_back_does_not_make_every_read_start_there() {
         let mut lane = lane(10, None);
         let start = Instant::now();
-        let progress =
-            |last| Progress { last: Some((at(last), last)), end: true, bound: Some(at(0)), clock: Some(at(100)) };
+        let progress = |last| Progress {
+            last: Some((at(last), last)),
+            end: true,
+            bound: Some(at(0)),
+            clock: Some(at(100)),
+        };
         lane.advance(progress(90), start);
         assert_eq!(lane.position(1).0, Some((at(90), 90)));
         lane.advance(progress(91), start + RETURN_EVERY);

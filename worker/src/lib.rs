@@ -1,17 +1,14 @@
 #![doc = include_str!("../README.md")]
 
-pub mod worker;
-pub mod error;
-pub mod ladder;
-pub mod log;
-pub mod maintenance;
-pub mod telemetry;
-pub mod webhook;
 mod bound;
 mod bucket;
+pub mod error;
 mod flight;
+pub mod ladder;
 mod lane;
 mod listener;
+pub mod log;
+pub mod maintenance;
 mod pump;
 mod roster;
 mod scanner;
@@ -19,6 +16,9 @@ mod session;
 mod settlement;
 mod store;
 mod system;
+pub mod telemetry;
+pub mod webhook;
+pub mod worker;
 
 pub use tidings_ownership::Session;
 

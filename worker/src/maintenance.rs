@@ -15,7 +15,7 @@ use crate::{session::Database, telemetry};
 pub(crate) const GROUP: &str = "maintenance";
 
 /// How often it looks.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Partitions are made so many days ahead.
 const DAYS_AHEAD: i32 = 7;
@@ -139,12 +139,19 @@ async fn bury_stale(database: &Database, age: Duration) -> Result<(), sqlx::Erro
         if buried == 0 {
             return Ok(());
         }
-        telemetry::pruned("deliveries of stopped subscribers buried", u64::from(buried.unsigned_abs()));
+        telemetry::pruned(
+            "deliveries of stopped subscribers buried",
+            u64::from(buried.unsigned_abs()),
+        );
     }
 }
 
 /// Drops the partitions that are past their time, one transaction each; a lock that is not free is tried next time.
-async fn retire(database: &Database, parent: &'static str, age: Duration) -> Result<(), sqlx::Error> {
+async fn retire(
+    database: &Database,
+    parent: &'static str,
+    age: Duration,
+) -> Result<(), sqlx::Error> {
     let mut tx = database.begin().await?;
     let old = sqlx::query(
         "select p.starts_at from tidings.partition p

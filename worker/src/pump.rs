@@ -20,11 +20,7 @@ use std::{
     time::Duration,
 };
 
-use tidings::{
-    secret::Keyring,
-    subscriber,
-    wake::Waker,
-};
+use tidings::{secret::Keyring, subscriber, wake::Waker};
 use tidings_ownership::{Holdings, ShardId};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -47,7 +43,7 @@ use crate::{
 };
 
 /// A lane that nobody has written to for so long is forgotten; it is found again by the scan.
-const IDLE_MAX: Duration = Duration::from_secs(60);
+const IDLE_MAX: Duration = Duration::from_mins(1);
 
 /// Lanes of other workers are asked for again after so long.
 const FOREIGN_MAX: Duration = Duration::from_secs(5);
@@ -77,7 +73,7 @@ pub(crate) enum Message {
     /// Subscribers have been read.
     Loaded(Vec<i32>, Result<Vec<subscriber::Lane>>),
     /// Lanes with pending rows have been found.
-    Found(Arc<Vec<Pending>>),
+    Found(Arc<[Pending]>),
 }
 
 /// The engine.
@@ -323,7 +319,11 @@ impl Pump {
                 continue;
             };
             let retry_after = read.retry_after;
-            let terms = self.shared.roster.open(read, &self.shared.database, (&self.holdings, &shard, term));
+            let terms = self.shared.roster.open(
+                &read,
+                &self.shared.database,
+                (&self.holdings, &shard, term),
+            );
             let lane = match self.state.lanes.get_mut(&id) {
                 Some(lane) if lane.term == term => {
                     lane.change(terms, now);

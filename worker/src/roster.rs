@@ -22,7 +22,8 @@ impl Roster {
         let mut roster = Self::default();
         for deliverer in deliverers {
             let kind = deliverer.kind().to_owned();
-            if kind == system::GROUP || roster.deliverers.insert(kind.clone(), deliverer).is_some() {
+            if kind == system::GROUP || roster.deliverers.insert(kind.clone(), deliverer).is_some()
+            {
                 return Err(Error::DuplicateKind { kind });
             }
         }
@@ -40,7 +41,7 @@ impl Roster {
     /// Opens the destination of a subscriber and reads what it asks for.
     pub(crate) fn open(
         &self,
-        lane: subscriber::Lane,
+        lane: &subscriber::Lane,
         database: &Database,
         (holdings, shard, term): (&watch::Receiver<Arc<Holdings>>, &ShardId, i64),
     ) -> Terms {
@@ -48,7 +49,7 @@ impl Roster {
         let destination = if shard.group.as_ref() == system::GROUP {
             Ok(system::Expander::open(database.clone(), holdings.clone(), shard.clone(), term))
         } else {
-            self.open_subscriber(&lane)
+            self.open_subscriber(lane)
         };
         let (ladder, destination) = match (ladder, destination) {
             (Ok(ladder), destination) => (ladder, destination),

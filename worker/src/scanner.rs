@@ -58,7 +58,7 @@ pub(crate) async fn run(
                 let news = !round || due.iter().any(|lane| !known.contains(lane));
                 pause = if news { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
                 known = due;
-                let pending = Arc::new(pending);
+                let pending: Arc<[Pending]> = pending.into();
                 for pump in &pumps {
                     drop(pump.send(Message::Found(Arc::clone(&pending))));
                 }

@@ -53,14 +53,13 @@ impl Link {
     pub(crate) async fn work(&mut self, work: &Work) -> Result<Worked> {
         let mut conn = self.conn.take();
         let worked = tokio::time::timeout(TIMEOUT, async {
-            let connected = match conn.as_mut() {
-                Some(connected) => connected,
-                None => {
-                    let fresh = PgConnection::connect_with(&self.connect)
-                        .await
-                        .map_err(Error::unanswered("connect to the database"))?;
-                    conn.insert(fresh)
-                }
+            let connected = if let Some(connected) = conn.as_mut() {
+                connected
+            } else {
+                let fresh = PgConnection::connect_with(&self.connect)
+                    .await
+                    .map_err(Error::unanswered("connect to the database"))?;
+                conn.insert(fresh)
             };
             match self.session {
                 Session::Direct => store::work(connected, work).await,

@@ -99,7 +99,13 @@ pub(crate) struct Settlement {
 
 impl Settlement {
     /// Returns the settlement of an attempt that was answered with `answer`.
-    pub(crate) fn new(read: Read, term: i64, action: Action, answer: Answer, elapsed: Duration) -> Self {
+    pub(crate) fn new(
+        read: Read,
+        term: i64,
+        action: Action,
+        answer: Answer,
+        elapsed: Duration,
+    ) -> Self {
         Self {
             read,
             term,
@@ -157,11 +163,15 @@ mod tests {
     #[test]
     fn floor_of_the_destination_never_changes_the_number_of_attempts() {
         let ladder = Ladder::default();
-        let asked = Verdict::RetryAfter(Duration::from_secs(86_400));
+        let asked = Verdict::RetryAfter(Duration::from_hours(24));
         for (failed, age_s, buried) in [(0, 0, false), (9, 0, false), (9, 300_000, true)] {
             for verdict in [Verdict::Retry, asked] {
                 let action = Action::after(verdict, &read(failed, age_s), &ladder, 0.5);
-                assert_eq!(action == Action::Bury(Reason::Exhausted), buried, "{verdict:?} {failed}");
+                assert_eq!(
+                    action == Action::Bury(Reason::Exhausted),
+                    buried,
+                    "{verdict:?} {failed}"
+                );
             }
         }
     }

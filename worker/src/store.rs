@@ -136,12 +136,14 @@ pub(crate) async fn work(conn: &mut PgConnection, work: &Work) -> Result<Worked>
     .await
     .map_err(Error::unanswered("settle and fetch deliveries"))?;
 
-    let mut worked = Worked { rows: Vec::with_capacity(rows.len()), pair: None, summary: Summary::default() };
+    let mut worked =
+        Worked { rows: Vec::with_capacity(rows.len()), pair: None, summary: Summary::default() };
     // Ages are told by the server's clock alone; its reading is in the last row.
     let now = rows.last().and_then(|row| row.first_due_at);
     for row in rows {
         let Some(lane) = row.lane else {
-            worked.pair = row.due_at.zip(row.delivery_id).map(|(read_at, xid)| Pair { read_at, xid });
+            worked.pair =
+                row.due_at.zip(row.delivery_id).map(|(read_at, xid)| Pair { read_at, xid });
             let summary = row.payload.unwrap_or_default();
             worked.summary = serde_json::from_str(&summary)
                 .map_err(|_| Error::Corrupt { what: "the summary of a work call" })?;
@@ -242,10 +244,17 @@ pub(crate) async fn expand(
     event_id: Uuid,
     chunk: i32,
 ) -> Result<Option<Vec<i32>>> {
-    sqlx::query_file_scalar!("src/queries/expand.sql", worker_id, shard.shard, term, event_id, chunk)
-        .fetch_one(conn)
-        .await
-        .map_err(Error::unanswered("expand a fan-out"))
+    sqlx::query_file_scalar!(
+        "src/queries/expand.sql",
+        worker_id,
+        shard.shard,
+        term,
+        event_id,
+        chunk
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(Error::unanswered("expand a fan-out"))
 }
 
 /// Makes every parked head of `lanes` due; answers how many there were.

@@ -44,9 +44,11 @@ impl Expander {
     async fn expand(&self, event_id: Uuid) -> Result<()> {
         loop {
             let worker_id = self.holdings.borrow().worker_id;
-            let mut tx = self.database.begin().await.map_err(Error::unanswered("expand a fan-out"))?;
+            let mut tx =
+                self.database.begin().await.map_err(Error::unanswered("expand a fan-out"))?;
             let written =
-                store::expand(&mut tx, worker_id, (&self.shard, self.term), event_id, CHUNK).await?;
+                store::expand(&mut tx, worker_id, (&self.shard, self.term), event_id, CHUNK)
+                    .await?;
             tx.commit().await.map_err(Error::unanswered("expand a fan-out"))?;
             let Some(lanes) = written else {
                 return Ok(());
@@ -66,7 +68,7 @@ impl Destination for Expander {
     }
 
     fn timeout(&self) -> Duration {
-        Duration::from_secs(300)
+        Duration::from_mins(5)
     }
 
     fn deliver<'a>(&'a self, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Answer>> {

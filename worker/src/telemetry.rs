@@ -110,10 +110,16 @@ pub(crate) fn settled(counters: &Counters, work: &Work, summary: &Summary) {
     add(&counters.settled_missing, summary.missing.len());
     if summary.unlogged > 0 {
         add(&counters.unlogged, usize::try_from(summary.unlogged).unwrap_or(0));
-        tracing::warn!(count = summary.unlogged, "attempts could not be logged; is a partition of tidings.attempt missing?");
+        tracing::warn!(
+            count = summary.unlogged,
+            "attempts could not be logged; is a partition of tidings.attempt missing?"
+        );
     }
     if !summary.lost.is_empty() {
-        tracing::warn!(count = summary.lost.len(), "settlements refused: their term is gone, another worker has taken over");
+        tracing::warn!(
+            count = summary.lost.len(),
+            "settlements refused: their term is gone, another worker has taken over"
+        );
     }
     tracing::debug!(settled = work.settlements.len(), lanes = work.readings.len(), "call answered");
 }
@@ -123,7 +129,10 @@ pub(crate) fn call_failed(error: &Error, failures: u32, unsettled: usize) {
 }
 
 pub(crate) fn settlement_dropped(delivery_id: Option<i64>) {
-    tracing::error!(delivery.id = delivery_id, "a settlement cannot be stored; the delivery will be repeated");
+    tracing::error!(
+        delivery.id = delivery_id,
+        "a settlement cannot be stored; the delivery will be repeated"
+    );
 }
 
 pub(crate) fn load_failed(error: &Error) {
@@ -142,7 +151,11 @@ pub(crate) fn unparked(count: i32) {
 
 pub(crate) fn sweep_found(counters: &Counters, lane: i32, delivery_id: i64) {
     add(&counters.sweep_found, 1);
-    tracing::warn!(subscriber.id = lane, delivery.id = delivery_id, "a sweep found a row that reading had missed; please report this");
+    tracing::warn!(
+        subscriber.id = lane,
+        delivery.id = delivery_id,
+        "a sweep found a row that reading had missed; please report this"
+    );
 }
 
 pub(crate) fn shard_released(shard: &ShardId, term: i64) {

@@ -36,7 +36,6 @@ impl Worker {
     ///
     /// The worker takes two connections of its own with the pool's options, one more per pump, and borrows from the
     /// pool now and then; it holds none while a delivery is under way.
-    #[must_use]
     pub fn builder(pool: PgPool) -> Builder {
         Builder {
             pool,
@@ -92,7 +91,7 @@ impl Builder {
 
     /// Sets how long the database believes in a worker that is not heard of, 1 s to 10 min; the default is 10 s.
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.lease = lease.clamp(Duration::from_secs(1), Duration::from_secs(600));
+        self.lease = lease.clamp(Duration::from_secs(1), Duration::from_mins(10));
         self
     }
 
@@ -154,8 +153,12 @@ impl Builder {
         }
         tx.commit().await.map_err(Error::unanswered(doing))?;
         groups.extend([system::GROUP.to_owned(), maintenance::GROUP.to_owned()]);
-        let options =
-            Options { host: self.host.clone(), session: self.session, lease: self.lease, ..Options::new(groups) };
+        let options = Options {
+            host: self.host.clone(),
+            session: self.session,
+            lease: self.lease,
+            ..Options::new(groups)
+        };
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
         let connect = (*self.pool.connect_options()).clone();
         let held = Holder::spawn(connect, options, drain.clone(), stop.clone()).await?;
@@ -213,8 +216,18 @@ impl Builder {
             tasks.push(tokio::spawn(pump.run()));
         }
         let (database, holdings) = (shared.database.clone(), held.holdings.clone());
-        tasks.push(tokio::spawn(scanner::run(database.clone(), holdings.clone(), senders, stop.clone())));
-        tasks.push(tokio::spawn(maintenance::run(database, holdings, self.retention, stop.clone())));
+        tasks.push(tokio::spawn(scanner::run(
+            database.clone(),
+            holdings.clone(),
+            senders,
+            stop.clone(),
+        )));
+        tasks.push(tokio::spawn(maintenance::run(
+            database,
+            holdings,
+            self.retention,
+            stop.clone(),
+        )));
         if self.session == Session::Direct {
             tasks.push(tokio::spawn(listener::run(self.pool.clone(), stop.clone())));
         }

@@ -13,7 +13,7 @@ from tidings.event e
 where e.event_id >= tidings.uuid_floor(greatest($4::timestamptz, to_timestamp(0)))
   and e.event_id < least(
     $6::uuid,
-    tidings.uuid_floor(least(greatest($5::timestamptz, to_timestamp(0)), to_timestamp(253402300799)))
+    tidings.uuid_floor(greatest(least($5::timestamptz, to_timestamp(253402300799)), to_timestamp(0)))
   )
   -- Nothing is read at all where no type matches.
   and ($1::text is null or exists (

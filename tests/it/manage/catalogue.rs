@@ -26,7 +26,8 @@ mod before {
 async fn sync_reports_what_it_adds_and_changes_and_removes_nothing() {
     let world = World::new(&[]).await;
     let mut conn = world.pool.acquire().await.unwrap();
-    let change = |event_type: &str, change| Change { event_type: event_type.to_owned(), version: 1, change };
+    let change =
+        |event_type: &str, change| Change { event_type: event_type.to_owned(), version: 1, change };
 
     let old = catalogue![before::OrderPlaced, OrderPaid].unwrap();
     assert_eq!(
@@ -51,7 +52,8 @@ async fn sync_reports_what_it_adds_and_changes_and_removes_nothing() {
 #[tokio::test]
 async fn schema_that_is_missing_is_said_so() {
     let database = tidings_tests::Database::blank().await;
-    let error = catalogue![OrderPaid].unwrap().sync(&mut database.connect().await).await.unwrap_err();
+    let error =
+        catalogue![OrderPaid].unwrap().sync(&mut database.connect().await).await.unwrap_err();
     assert!(error.to_string().contains("run `tidings migrate`"), "{error}");
     assert!(!error.is_transient());
 }

@@ -136,8 +136,11 @@ async fn replaying_all_goes_oldest_first_and_chunk_by_chunk() {
     bury_all(&world, "exhausted").await;
     world.register(Draft::new("order:paid")).await;
 
-    let filter =
-        Filter { subscriber_id: Some(id), pattern: Some(pattern("order:placed")), ..Filter::default() };
+    let filter = Filter {
+        subscriber_id: Some(id),
+        pattern: Some(pattern("order:placed")),
+        ..Filter::default()
+    };
     let mut chunks = Vec::new();
     loop {
         let mut tx = begin(&world).await;
@@ -150,7 +153,8 @@ async fn replaying_all_goes_oldest_first_and_chunk_by_chunk() {
         chunks.push(replayed.len());
     }
     assert_eq!(chunks, [2, 2, 1]);
-    let replayed: Vec<_> = pending(&world).await.into_iter().map(|(_, event_id)| event_id).collect();
+    let replayed: Vec<_> =
+        pending(&world).await.into_iter().map(|(_, event_id)| event_id).collect();
     assert_eq!(replayed, events, "in the order of registering");
     let keyed: i64 =
         world.value("select count(*) from tidings.delivery where key_hash is not null").await;

@@ -91,12 +91,11 @@ async fn failed_delivery_comes_again_with_the_next_drain_and_holds_its_key_back(
         let options = Options::default().ordering_key(key);
         register_event_with(&mut tx, &OrderPaid { order }, options).await.unwrap();
     }
-    let memory = Memory::scripted(|delivery| {
-        match (delivery.attempt, delivery.event.payload.as_str()) {
+    let memory =
+        Memory::scripted(|delivery| match (delivery.attempt, delivery.event.payload.as_str()) {
             (1, r#"{"order":1}"#) => Answer::failed(Verdict::Retry, "not now"),
             _ => Answer::delivered(),
-        }
-    });
+        });
     let payloads = |drained: Vec<(tidings::delivery::Delivery, Answer)>| -> Vec<String> {
         drained.into_iter().map(|(delivery, _)| delivery.event.payload).collect()
     };

@@ -19,12 +19,10 @@ fn ids(events: &[log::EventSummary]) -> Vec<Uuid> {
 #[tokio::test]
 async fn events_are_listed_newest_first_and_by_what_is_asked() {
     let world = world().await;
-    let placed = world.register(Draft::new("order:placed").scope("shop=s1")).await;
-    let before: DateTime<Utc> = world.value("select clock_timestamp() + interval '1 ms'").await;
-    // The next id is at least a millisecond younger, as far as ids can tell.
-    world.execute("select pg_sleep(0.003)").await;
-    let paid = world.register(Draft::new("order:paid").scope("shop=s1/till=t1")).await;
-    let other = world.register(Draft::new("order:placed").scope("shop=s10").key("k")).await;
+    let placed = register_ahead(&world, 0, "order:placed", "shop=s1").await;
+    let between: DateTime<Utc> = world.value("select clock_timestamp() + interval '30 s'").await;
+    let paid = register_ahead(&world, 1, "order:paid", "shop=s1/till=t1").await;
+    let other = register_ahead(&world, 2, "order:placed", "shop=s10").await;
 
     let mut conn = world.pool.acquire().await.unwrap();
     let default = EventFilter::default;
@@ -39,17 +37,40 @@ async fn events_are_listed_newest_first_and_by_what_is_asked() {
         (EventFilter { scope: Some(scope("")), ..default() }, vec![other, paid, placed]),
         (EventFilter { tenant: Some("acme".to_owned()), ..default() }, vec![]),
         (EventFilter { tenant: Some(String::new()), limit: 1, ..default() }, vec![other]),
-        (EventFilter { since: Some(before), ..default() }, vec![other, paid]),
-        (EventFilter { until: Some(before), ..default() }, vec![placed]),
-        (EventFilter { since: Some(DateTime::UNIX_EPOCH - Duration::from_secs(1)), limit: 1, ..default() }, vec![other]),
-        (EventFilter { until: Some(DateTime::UNIX_EPOCH - Duration::from_secs(1)), ..default() }, vec![]),
+        (EventFilter { since: Some(between), ..default() }, vec![other, paid]),
+        (EventFilter { until: Some(between), ..default() }, vec![placed]),
+        (
+            EventFilter {
+                since: Some(DateTime::UNIX_EPOCH - Duration::from_secs(1)),
+                limit: 1,
+                ..default()
+            },
+            vec![other],
+        ),
+        (
+            EventFilter { until: Some(DateTime::UNIX_EPOCH - Duration::from_secs(1)), ..default() },
+            vec![],
+        ),
     ] {
         let listed = log::events(&mut conn, &filter).await.unwrap();
         assert_eq!(ids(&listed), expected, "{filter:?}");
     }
     let listed = log::events(&mut conn, &EventFilter::default()).await.unwrap();
-    assert_eq!(listed[0].ordering_key.as_deref(), Some("k"));
-    assert_eq!(listed[0].payload_bytes, 7);
+    assert_eq!((listed[0].scope.as_str(), listed[0].payload_bytes), ("shop=s10", 2));
+}
+
+/// Registers under an id that is some minutes ahead of the clock, so that the times of ids are well apart.
+async fn register_ahead(world: &World, minutes: i32, event_type: &str, path: &str) -> Uuid {
+    sqlx::query_scalar(
+        "select tidings.register_event($1, '{}', scope => $2, event_id => overlay(
+           tidings.uuid_floor(clock_timestamp() + $3 * interval '1 minute')::text placing '7' from 15)::uuid)",
+    )
+    .bind(event_type)
+    .bind(path)
+    .bind(minutes)
+    .fetch_one(&world.pool)
+    .await
+    .unwrap()
 }
 
 #[tokio::test]
@@ -58,11 +79,12 @@ async fn event_is_shown_with_the_very_bytes_and_what_became_of_it() {
     let id = memory(&world, "kept").await;
     subscribe(&world, id, "order:placed").await;
     let payload = r#"{"b": 1,  "a": 2, "a": 3, "big": 123456789012345678901234567890}"#;
-    let event_id: Uuid = sqlx::query_scalar("select tidings.register_event('order:placed', $1::text::json)")
-        .bind(payload)
-        .fetch_one(&world.pool)
-        .await
-        .unwrap();
+    let event_id: Uuid =
+        sqlx::query_scalar("select tidings.register_event('order:placed', $1::text::json)")
+            .bind(payload)
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
     world
         .execute(
             "insert into tidings.attempt (at, delivery_id, event_id, subscriber_id, attempt, outcome, status, elapsed_ms)
@@ -177,7 +199,8 @@ async fn large_fan_out_is_shown_at_its_event_and_not_as_a_delivery_of_ours() {
         subscribe(&world, id, "order:placed").await;
     }
     let event_id = world.register(Draft::new("order:placed")).await;
-    let own: i64 = world.value("select delivery_id from tidings.delivery where subscriber_id = 0").await;
+    let own: i64 =
+        world.value("select delivery_id from tidings.delivery where subscriber_id = 0").await;
     let mut conn = world.pool.acquire().await.unwrap();
     let detail = log::event(&mut conn, event_id).await.unwrap().unwrap();
     assert!(detail.expanding && detail.pending.is_empty());

@@ -13,13 +13,19 @@ const TYPES: [&str; 5] =
     ["order:placed", "order:paid", "order:item:removed", "user:added", "user:order:placed"];
 
 const PATTERNS: [&str; 9] = [
-    "order:placed", "order:*", "order:**", "*:placed", "**:placed", "**", "user:*:placed",
-    "order:*:removed", "**:order:*",
+    "order:placed",
+    "order:*",
+    "order:**",
+    "*:placed",
+    "**:placed",
+    "**",
+    "user:*:placed",
+    "order:*:removed",
+    "**:order:*",
 ];
 
-const SCOPES: [&str; 7] = [
-    "", "shop=s1", "shop=s1/till=t1", "shop=s1/till=t2", "shop=s10", "shop=s2", "till=t1",
-];
+const SCOPES: [&str; 7] =
+    ["", "shop=s1", "shop=s1/till=t1", "shop=s1/till=t2", "shop=s10", "shop=s2", "till=t1"];
 
 const TENANTS: [&str; 2] = ["", "acme"];
 
@@ -36,7 +42,7 @@ async fn explanation_is_the_actual_fan_out() {
     let subscription =
         (0..PATTERNS.len(), 0..SCOPES.len(), any::<prop::sample::Index>(), any::<bool>());
     let subscriptions = prop::collection::vec(subscription, 0..40);
-    for _ in 0..20 {
+    for _ in 0..10 {
         // Everything happens in a transaction that is rolled back, so that each round begins anew.
         let mut tx = begin(&world).await;
         let chosen = subscriptions.new_tree(&mut runner).unwrap().current();
@@ -58,7 +64,7 @@ async fn explanation_is_the_actual_fan_out() {
 async fn fan_out_that_a_worker_expands_is_the_explained_one_too() {
     let world = World::new(&TYPES).await;
     let mut tx = begin(&world).await;
-    let many = (0..100).flat_map(|subscriber| {
+    let many = (0..140).flat_map(|subscriber| {
         [(subscriber, subscriber % 6, 0, subscriber % 5 == 0), (subscriber, 0, 1, false)]
     });
     subscribe(&mut tx, many).await;
@@ -84,7 +90,7 @@ async fn database_matches_patterns_as_the_library_does() {
         prop::collection::vec(name_part, 1..7).prop_map(|parts| parts.join(":")),
     );
     let (mut patterns, mut names, mut expected) = (Vec::new(), Vec::new(), Vec::new());
-    while expected.len() < 20_000 {
+    while expected.len() < 5_000 {
         let (text, name) = pairs.new_tree(&mut runner).unwrap().current();
         // The end of a name is a verb; here it is only in the way.
         let (text, name) = (format!("{text}:ended"), format!("{name}:ended"));
@@ -102,7 +108,10 @@ async fn database_matches_patterns_as_the_library_does() {
     .fetch_all(&world.pool)
     .await
     .unwrap();
-    assert!(expected.iter().filter(|matches| **matches).count() > 500, "the cases are worth something");
+    assert!(
+        expected.iter().filter(|matches| **matches).count() > 200,
+        "the cases are worth something"
+    );
     for (at, matches) in matched.iter().enumerate() {
         assert_eq!(*matches, expected[at], "{} {}", patterns[at], names[at]);
     }
@@ -142,11 +151,11 @@ async fn database_takes_a_scope_apart_as_the_library_does() {
 async fn database_takes_whatever_value_the_library_encodes() {
     let world = World::new(&TYPES).await;
     // The check is a part of registering; here it is taken out and asked about every character that there is.
-    let scopes: Vec<String> = ('\0'..=char::MAX)
-        .map(|value| Scope::root().with("k", &value.to_string()).unwrap().to_string())
-        .filter(|scope| !scope.contains('\0'))
+    let characters: Vec<char> = ('\0'..=char::MAX).collect();
+    let scopes: Vec<String> = characters
+        .chunks(80)
+        .map(|some| Scope::root().with("k", &String::from_iter(some)).unwrap().to_string())
         .collect();
-    assert_eq!(scopes.len(), 0x0011_0000 - 0x800);
     let refused: Vec<String> = sqlx::query_scalar(
         "select s.scope
          from (
@@ -187,15 +196,13 @@ async fn scope_covers_in_the_database_what_it_covers_in_the_library() {
 fn events() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     TYPES.into_iter().flat_map(|event_type| {
         let scopes = SCOPES.into_iter();
-        scopes.flat_map(move |path| TENANTS.into_iter().map(move |tenant| (event_type, path, tenant)))
+        scopes
+            .flat_map(move |path| TENANTS.into_iter().map(move |tenant| (event_type, path, tenant)))
     })
 }
 
 /// Adds subscribers, in turn of either tenant, and subscriptions; returns the ids of the subscribers as they come.
-async fn subscribe(
-    conn: &mut PgConnection,
-    chosen: impl Iterator<Item = Subscribed>,
-) -> Vec<i32> {
+async fn subscribe(conn: &mut PgConnection, chosen: impl Iterator<Item = Subscribed>) -> Vec<i32> {
     let mut ids = Vec::new();
     for (subscriber, pattern, path, ordered) in chosen {
         let tenant = TENANTS[subscriber % TENANTS.len()];
@@ -221,7 +228,12 @@ async fn subscribe(
     ids
 }
 
-async fn explain(conn: &mut PgConnection, event_type: &str, scope: &Scope, tenant: &str) -> Reached {
+async fn explain(
+    conn: &mut PgConnection,
+    event_type: &str,
+    scope: &Scope,
+    tenant: &str,
+) -> Reached {
     let routes = subscription::explain(conn, event_type, scope, tenant).await.unwrap();
     let mut reached = Reached::new();
     for route in routes {

@@ -21,10 +21,10 @@ async fn replay(world: &World, dead: i64) -> Option<i64> {
 
 /// Moves an event and its delivery to a day long ago, as if it had been registered then.
 async fn age(world: &World, event: Uuid) -> Uuid {
+    world.execute("select tidings.make_partition('event', clock_timestamp() - interval '40 days')").await;
     sqlx::query_scalar(
         "with old as (
-           select overlay(tidings.uuid_floor(clock_timestamp() - interval '40 days')::text placing '7001' from 15)::uuid as event_id,
-             tidings.make_partition('event', clock_timestamp() - interval '40 days')
+           select overlay(tidings.uuid_floor(clock_timestamp() - interval '40 days')::text placing '7001' from 15)::uuid as event_id
          ), copied as (
            update tidings.event e set event_id = o.event_id from old o where e.event_id = $1 returning 1
          )

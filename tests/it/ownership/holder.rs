@@ -6,6 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use sqlx::PgPool;
 use tidings_ownership::{Options, Session};
 use tidings_tests::{Database, Kind, Pooler, Proxy, SOON, Server, eventually, signal::watched};
@@ -37,9 +38,7 @@ async fn three_workers_share_the_shards_and_leave_them_where_they_are() {
     .await;
 
     let before = owners(database.pool()).await;
-    for worker in &all {
-        worker.holds(6).await;
-    }
+    join_all(all.iter().map(|worker| worker.holds(6))).await;
     assert_eq!(owners(database.pool()).await, before, "shards move at rest");
     for (shard, (owner, term)) in before {
         let believed: Vec<_> = all
@@ -73,7 +72,7 @@ async fn worker_whose_session_is_terminated_again_and_again_keeps_what_it_owns()
     first.has(SHARDS / 2, SOON).await;
     second.has(SHARDS / 2, SOON).await;
     let (id, terms) = (first.id(), first.terms());
-    for _ in 0..5 {
+    for _ in 0..3 {
         let pid = session_of(database.pool(), id).await;
         sqlx::query("select pg_terminate_backend($1)")
             .bind(pid)
@@ -101,8 +100,8 @@ async fn worker_behind_a_pooler_is_taken_over_when_its_lease_is_over() {
     let died = Instant::now();
     let expires_at = time_of(database.pool(), "expires_at", first.id()).await;
     owned_by(database.pool(), second.id(), SOON).await;
-    // The lease, one hold of a quarter of it, and as much again for a machine that is busy.
-    assert!(died.elapsed() < LEASE * 3 / 2, "took {:?}", died.elapsed());
+    // The lease, one hold of a quarter of it, and what a busy machine takes.
+    assert!(died.elapsed() < LEASE * 2, "took {:?}", died.elapsed());
     assert!(taken_at(database.pool(), &first).await > expires_at, "the lease was not over");
 }
 
@@ -154,7 +153,8 @@ async fn worker_that_was_declared_dead_comes_back_as_somebody_else_with_nothing_
     })
     .await;
     assert!(seen.epoch > old.epoch);
-    assert!(seen.shards.is_empty(), "the heir has not given anything back yet");
+    let anew = seen.shards.iter().all(|(id, state)| state.term > terms[&id.shard]);
+    assert!(anew, "{seen:?}");
     // The heir never holds again.
     for (shard, term) in owned_by(database.pool(), first.id(), SOON).await {
         assert_eq!(term, terms[&shard] + 2, "shard {shard}");

@@ -7,10 +7,7 @@ use std::{env, time::Duration};
 use anyhow::Context;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tidings::{address::AllowList, endpoint::Policy, secret::Keyring};
-use tidings_worker::{
-    Session, Webhook, Worker,
-    webhook::Settings,
-};
+use tidings_worker::{Session, Webhook, Worker, webhook::Settings};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main(flavor = "current_thread")]

@@ -37,7 +37,11 @@ const FLOOR_NOTED_MIN: Duration = Duration::from_secs(2);
 
 impl Pump {
     /// Applies the answer of a call.
-    pub(super) fn apply(&mut self, (link, work, worked): (Link, Work, Result<Worked>), now: Instant) {
+    pub(super) fn apply(
+        &mut self,
+        (link, work, worked): (Link, Work, Result<Worked>),
+        now: Instant,
+    ) {
         self.link = Some(link);
         for reading in &work.readings {
             if let Some(lane) = self.state.lanes.get_mut(&reading.lane) {
@@ -64,7 +68,9 @@ impl Pump {
         if error.is_refusal() && self.state.failures > 1 {
             // One settlement that cannot be stored must not hold up the others for ever.
             if count == 1 {
-                telemetry::settlement_dropped(work.settlements.first().map(|(_, s)| s.read.delivery_id));
+                telemetry::settlement_dropped(
+                    work.settlements.first().map(|(_, s)| s.read.delivery_id),
+                );
                 self.forget(work.settlements.into_iter().map(|(_, settlement)| settlement));
             } else {
                 self.state.settle_max = Some((count / 2).max(1));
@@ -104,7 +110,8 @@ impl Pump {
     /// Takes settled rows out of the lanes' hands.
     fn settled(&mut self, work: &Work, summary: &Summary, now: Instant) {
         let set = |ids: &[i64]| ids.iter().copied().collect::<HashSet<_>>();
-        let (lost, missing, locked) = (set(&summary.lost), set(&summary.missing), set(&summary.locked));
+        let (lost, missing, locked) =
+            (set(&summary.lost), set(&summary.missing), set(&summary.locked));
         telemetry::settled(&self.shared.counters, work, summary);
         for (_, settlement) in &work.settlements {
             let read = &settlement.read;
@@ -299,14 +306,19 @@ impl Pump {
         let Outcome { read, answer, elapsed, care } = outcome;
         let unattempted = match care {
             Care::Attempted => None,
-            Care::Unnoted => Some((Action::Defer(UNNOTED_PAUSE), "it could not be noted that it was about to start")),
+            Care::Unnoted => Some((
+                Action::Defer(UNNOTED_PAUSE),
+                "it could not be noted that it was about to start",
+            )),
             Care::Poison => {
                 let text = "its worker died twice while it was alone in flight";
                 Some((Action::Bury(Reason::WorkerDied), text))
             }
         };
         if let Some((action, text)) = unattempted {
-            self.state.settlements.push_back(Settlement::unattempted(read, lane.term, action, text));
+            self.state
+                .settlements
+                .push_back(Settlement::unattempted(read, lane.term, action, text));
             return;
         }
         let action = Action::after(answer.verdict, &read, &lane.terms.ladder, rand::random());
@@ -322,7 +334,8 @@ impl Pump {
             }
             Verdict::Gone => {
                 lane.terms.stopped = true;
-                let reason = answer.error.clone().unwrap_or_else(|| "the destination is gone".to_owned());
+                let reason =
+                    answer.error.clone().unwrap_or_else(|| "the destination is gone".to_owned());
                 self.disable(id, reason);
             }
             Verdict::Delivered | Verdict::Retry | Verdict::Refused => {}
@@ -342,7 +355,10 @@ impl Pump {
         let database = self.shared.database.clone();
         tokio::spawn(async move {
             let noted = async {
-                let mut tx = database.begin().await.map_err(Error::unanswered("hold the subscriber back"))?;
+                let mut tx = database
+                    .begin()
+                    .await
+                    .map_err(Error::unanswered("hold the subscriber back"))?;
                 subscriber::hold_back(&mut tx, id, floor).await?;
                 tx.commit().await.map_err(Error::unanswered("hold the subscriber back"))
             };
@@ -356,7 +372,8 @@ impl Pump {
         let database = self.shared.database.clone();
         tokio::spawn(async move {
             let noted = async {
-                let mut tx = database.begin().await.map_err(Error::unanswered("disable the subscriber"))?;
+                let mut tx =
+                    database.begin().await.map_err(Error::unanswered("disable the subscriber"))?;
                 let was_on = subscriber::disable(&mut tx, id, &reason).await?;
                 tx.commit().await.map_err(Error::unanswered("disable the subscriber"))?;
                 Ok::<_, Error>(was_on)

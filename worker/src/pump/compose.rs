@@ -29,6 +29,9 @@ const BYTES_MAX: i32 = 4 * 1024 * 1024;
 /// While so many attempts wait to be settled, nothing more is read: memory is bounded.
 const UNSETTLED_MAX: usize = 4 * SETTLE_MAX;
 
+/// Owners of a shard in a row that died young; from here on it is worked one delivery at a time.
+const DEATHS_MAX: i16 = 3;
+
 /// The holdings of a call, each named once.
 #[derive(Debug, Default)]
 struct Holdings {
@@ -52,8 +55,9 @@ impl Pump {
         let held = self.holdings.borrow().clone();
         let mut named = Holdings::default();
         let settlements = self.compose_settlements(&mut named);
-        let may_read =
-            held.is_trusted(now) && self.state.settlements.len() < UNSETTLED_MAX && self.state.failures == 0;
+        let may_read = held.is_trusted(now)
+            && self.state.settlements.len() < UNSETTLED_MAX
+            && self.state.failures == 0;
         let readings = if may_read { self.compose_readings(&mut named, now) } else { Vec::new() };
         if settlements.is_empty() && readings.is_empty() {
             return None;
@@ -100,7 +104,10 @@ impl Pump {
                 continue;
             };
             lane.queued = false;
-            let leaving = held.shards.get(&lane.shard).is_none_or(|shard| shard.give_up);
+            let shard = held.shards.get(&lane.shard);
+            // Before each read, because a lane may be younger than the last hold.
+            lane.careful = shard.is_some_and(|shard| shard.deaths >= DEATHS_MAX);
+            let leaving = shard.is_none_or(|shard| shard.give_up);
             if !lane.ready || lane.reading || leaving {
                 continue;
             }

@@ -8,9 +8,6 @@ use tokio::time::Instant;
 use super::{Pump, is_of};
 use crate::telemetry;
 
-/// Owners of a shard in a row that died young; from here on it is worked one delivery at a time.
-const DEATHS_MAX: i16 = 3;
-
 impl Pump {
     /// Brings the lanes in line with what is held.
     pub(super) fn follow_holdings(&mut self, now: Instant) {
@@ -39,7 +36,8 @@ impl Pump {
         state.config_versions.retain(|shard, _| holdings.shards.contains_key(shard));
         state.leaving = false;
         let mut stale = HashSet::new();
-        for (shard, held) in holdings.shards.iter().filter(|(shard, _)| is_of(shard, index, pumps)) {
+        for (shard, held) in holdings.shards.iter().filter(|(shard, _)| is_of(shard, index, pumps))
+        {
             state.leaving |= held.give_up;
             match state.config_versions.insert(shard.clone(), held.config_version) {
                 Some(before) if before != held.config_version => {
@@ -53,7 +51,6 @@ impl Pump {
         let mut changed = Vec::new();
         state.lanes.retain(|id, lane| match holdings.shards.get(&lane.shard) {
             Some(held) if held.term == lane.term => {
-                lane.careful = held.deaths >= DEATHS_MAX;
                 if stale.contains(&lane.shard) {
                     changed.push(*id);
                 }

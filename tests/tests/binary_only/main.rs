@@ -1,2 +1,0 @@
-#![expect(clippy::unwrap_used, reason = "temporary")]
-mod binary;
