@@ -4,17 +4,11 @@ mod careful;
 mod dead;
 mod plan;
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicI64, Ordering},
-};
-
 use sqlx::{AssertSqlSafe, Connection};
 use tidings::deliverer::{Answer, Memory, Verdict};
 use tidings_tests::{
-    Draft, SOON, World,
-    signal::Signal,
-    world::owner::{Owner, Reading},
+    Draft, SOON, World, eventually,
+    world::{held::Held, owner::{Owner, Reading, Summary}},
 };
 
 /// Makes `lanes` subscribers of the kind `memory` with `rows` due deliveries each, one event for each row.
@@ -149,7 +143,7 @@ async fn pending_delivery_that_a_person_retries_is_due_at_once() {
     world.register(Draft::new("order:placed")).await;
     tokio::time::timeout(SOON, memory.wait_for(1)).await.unwrap();
     let retried = "select coalesce(bool_and(tidings.retry(delivery_id)), false) from tidings.delivery where attempt = 1";
-    tidings_tests::eventually(SOON, "the delivery waits for its second attempt", || async {
+    eventually(SOON, "the delivery waits for its second attempt", || async {
         world.value::<bool>(retried).await.then_some(())
     })
     .await;
@@ -161,16 +155,16 @@ async fn pending_delivery_that_a_person_retries_is_due_at_once() {
 async fn retry_of_a_delivery_in_flight_does_not_send_it_again() {
     let world = World::new(&["order:placed"]).await;
     world.subscriber("one", "order:placed").await;
-    let held = Held::default();
+    let held = Held::new();
     let worker = world.worker(held.clone()).await;
     world.register(Draft::new("order:placed")).await;
-    held.entered.wait(SOON).await;
+    held.wait_for(1).await;
     assert!(world.value::<bool>("select bool_and(tidings.retry(delivery_id)) from tidings.delivery").await);
     // Whatever moves it, the row is not where it was read any more, and what was delivered is not sent again.
     world.execute("update tidings.delivery set due_at = clock_timestamp()").await;
-    held.leave.raise();
+    held.release();
     world.drained().await;
-    assert_eq!((held.count(), worker.running.counts().settled_missing), (1, 0));
+    assert_eq!((held.traffic().events.len(), worker.running.counts().settled_missing), (1, 0));
 }
 
 #[tokio::test]
@@ -225,64 +219,7 @@ async fn stale_owner_settles_nothing_and_fetches_nothing() {
     assert!(worked.rows.is_empty());
     assert_eq!(owner.fetch(&mut conn, &[Reading::all(lane)]).await.rows.len(), 3);
     let mut tx = conn.begin().await.unwrap();
-    assert_eq!(owner.settle(&mut tx, &settlements).await, tidings_tests::world::owner::Summary::default());
+    assert_eq!(owner.settle(&mut tx, &settlements).await, Summary::default());
     tx.commit().await.unwrap();
     assert_eq!((world.pending().await, world.value::<i64>("select count(*) from tidings.dead").await), (1, 1));
-}
-
-/// A deliverer that says when something has come in, and holds it until it is told to let go.
-#[derive(Clone, Debug, Default)]
-struct Held {
-    entered: Signal,
-    leave: Signal,
-    /// How many are inside, and how many there were at most.
-    inside: Arc<Mutex<(usize, usize)>>,
-    count: Arc<AtomicI64>,
-}
-
-impl Held {
-    fn count(&self) -> i64 {
-        self.count.load(Ordering::SeqCst)
-    }
-
-    fn most_inside(&self) -> usize {
-        self.inside.lock().unwrap().1
-    }
-}
-
-impl tidings::Deliverer for Held {
-    fn kind(&self) -> &'static str {
-        "memory"
-    }
-
-    fn open(
-        &self,
-        _: &tidings::subscriber::Subscriber,
-    ) -> Result<Box<dyn tidings::Destination>, tidings::deliverer::OpenError> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl tidings::Destination for Held {
-    fn timeout(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(3600)
-    }
-
-    fn deliver<'a>(
-        &'a self,
-        deliveries: &'a [tidings::delivery::Delivery],
-    ) -> tidings::deliverer::BoxFuture<'a, Vec<Answer>> {
-        Box::pin(async move {
-            {
-                let mut inside = self.inside.lock().unwrap();
-                inside.0 += 1;
-                inside.1 = inside.1.max(inside.0);
-            }
-            self.count.fetch_add(1, Ordering::SeqCst);
-            self.entered.raise();
-            self.leave.wait(SOON).await;
-            self.inside.lock().unwrap().0 -= 1;
-            deliveries.iter().map(|_| Answer::delivered()).collect()
-        })
-    }
 }

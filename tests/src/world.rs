@@ -2,6 +2,7 @@
 //!
 //! Rows are made through the same functions that applications use, so that what a journey stands on is real.
 
+pub mod held;
 pub mod owner;
 
 use std::time::Duration;

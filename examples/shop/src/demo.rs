@@ -36,7 +36,7 @@ use self::{
 };
 
 /// How often the database and the receivers are looked at: some ten milliseconds' work.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The last retries are due two seconds after the end of the outage; more than this is a failure.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
@@ -105,11 +105,12 @@ async fn play(stage: &Stage, live: &Live) -> Result<Report> {
             }
             _ = looks.tick() => {
                 let elapsed = began.elapsed();
-                let report =
+                let mut report =
                     Report::gather(&stage.pool, &stage.subscribers, tally.told(), elapsed).await?;
                 let is_over =
                     left_at.is_some_and(|at| report.is_settled() || at.elapsed() > SETTLED_WITHIN);
                 if is_over {
+                    report.mismatched = audit::mismatched_orders(&stage.pool).await?;
                     return Ok(report);
                 }
                 live.show(&report);

@@ -1,10 +1,8 @@
 //! A delivery that kills its worker does not kill the fleet, and costs the others nothing.
 
 use tidings::deliverer::Memory;
-use tidings_tests::{Draft, SOON, World, clock::advance_leases, eventually};
+use tidings_tests::{Draft, SOON, World, clock::advance_leases, eventually, world::held::Held};
 use uuid::Uuid;
-
-use super::Held;
 
 /// Says of every shard of the kind `memory` that three owners in a row died young.
 const DEATHS: &str = "update tidings.shard set deaths = 3 where group_name = 'memory'";
@@ -45,14 +43,15 @@ async fn careful_delivery_is_alone_in_flight_and_noted_before_it_starts() {
         world.register(Draft::new("order:placed").number(n)).await;
     }
     world.execute(DEATHS).await;
-    let held = Held::default();
+    let held = Held::new();
     let _worker = world.worker(held.clone()).await;
-    held.entered.wait(SOON).await;
+    held.wait_for(1).await;
     // It was noted in a transaction of its own, before.
     assert_eq!(world.value::<i64>("select sum(crashes) from tidings.delivery").await, 1);
-    held.leave.raise();
+    held.release();
     world.drained().await;
-    assert_eq!((held.count(), held.most_inside()), (15, 1));
+    let traffic = held.traffic();
+    assert_eq!((traffic.events.len(), traffic.inside_max), (15, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,7 +123,8 @@ impl Gap {
             let examples: Vec<_> = ids.iter().take(EXAMPLES).map(Uuid::to_string).collect();
             let more = if ids.len() > EXAMPLES { ", …" } else { "" };
             let count = ids.len();
-            (count > 0).then(|| format!("{subscriber}: {count} {what}: {}{more}", examples.join(", ")))
+            (count > 0)
+                .then(|| format!("{subscriber}: {count} {what}: {}{more}", examples.join(", ")))
         };
         let missing = complaint(&self.missing, "registered events never came");
         let leaked = complaint(&self.leaked, "events came that were rolled back");

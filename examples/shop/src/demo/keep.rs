@@ -37,7 +37,8 @@ pub(crate) fn invitation(stage: &Stage, paint: Paint) -> String {
 
 /// Tells what arrives, until `shutdown` is cancelled.
 pub(crate) async fn narrate(stage: &Stage, shutdown: &CancellationToken) -> Result<()> {
-    let count = || stage.subscribers.iter().map(|subscriber| subscriber.receiver.receipts().count());
+    let count =
+        || stage.subscribers.iter().map(|subscriber| subscriber.receiver.receipts().count());
     let mut told: Vec<_> = count().collect();
     let mut looks = tokio::time::interval(LOOK_EVERY);
     while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
@@ -55,7 +56,9 @@ pub(crate) async fn narrate(stage: &Stage, shutdown: &CancellationToken) -> Resu
 
 fn line(subscriber: &str, receipt: &Receipt) -> String {
     let Receipt { event_id, event_type, order_id, revision, .. } = receipt;
-    format!("  {subscriber:<12}{event_type:<22}order {order_id} revision {revision}, event {event_id}\n")
+    format!(
+        "  {subscriber:<12}{event_type:<22}order {order_id} revision {revision}, event {event_id}\n"
+    )
 }
 
 /// Returns how the command line tool is called: as it was built beside us, or by cargo.

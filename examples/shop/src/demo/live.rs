@@ -2,10 +2,6 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     time::Duration,
 };
 
@@ -27,8 +23,6 @@ pub(crate) struct Live {
     bar: ProgressBar,
     on_terminal: bool,
     paint: Paint,
-    /// The second of the line that was said last, where there is no terminal.
-    said_at: Arc<AtomicU64>,
 }
 
 /// A line of the log, which must not run into the moving lines.
@@ -43,7 +37,7 @@ impl Live {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} ({elapsed})\n{msg}") {
             bar.set_style(style);
         }
-        Self { bar, on_terminal, paint, said_at: Arc::default() }
+        Self { bar, on_terminal, paint }
     }
 
     /// Says what is being done now.
@@ -59,10 +53,7 @@ impl Live {
     pub(crate) fn show(&self, report: &Report) {
         if self.on_terminal {
             self.bar.set_message(lines(report, self.paint));
-            return;
-        }
-        let second = report.elapsed.as_secs();
-        if self.said_at.swap(second, Ordering::Relaxed) != second {
+        } else {
             self.say(&line(report));
         }
     }

@@ -31,9 +31,8 @@ impl Outage {
 
     /// Returns five bad seconds: answers are lost, then connections, then it comes up again and is overwhelmed.
     pub(crate) fn of_five_seconds() -> Self {
-        let phase = |from, to, conduct| {
-            (Duration::from_millis(from)..Duration::from_millis(to), conduct)
-        };
+        let phase =
+            |from, to, conduct| (Duration::from_millis(from)..Duration::from_millis(to), conduct);
         Self {
             phases: vec![
                 phase(3_000, 3_200, Conduct::Forgetful),

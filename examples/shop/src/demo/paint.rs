@@ -68,16 +68,17 @@ mod tests {
 
     #[test]
     fn thousands_stand_apart() {
-        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")];
+        let cases = [(0_u64, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")];
         for (number, expected) in cases {
-            assert_eq!(count(number as u64), expected);
+            assert_eq!(count(number), expected);
         }
         assert_eq!(count(-1_i64), "0");
     }
 
     #[test]
     fn times_have_the_digits_that_say_something() {
-        let cases = [(0, "0.0 ms"), (2_949, "2.9 ms"), (99_999, "99.9 ms"), (1_234_567, "1,234 ms")];
+        let cases =
+            [(0, "0.0 ms"), (2_949, "2.9 ms"), (99_999, "99.9 ms"), (1_234_567, "1,234 ms")];
         for (us, expected) in cases {
             assert_eq!(millis(us), expected);
         }

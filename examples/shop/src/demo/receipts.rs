@@ -93,6 +93,9 @@ impl Receipts {
 mod tests {
     use super::*;
 
+    /// Event, order, revision.
+    type Came = (u128, u128, i32);
+
     fn receipt(event: u128, order: u128, revision: i32) -> Receipt {
         Receipt {
             event_id: Uuid::from_u128(event),
@@ -103,7 +106,7 @@ mod tests {
         }
     }
 
-    fn receipts(of: &[(u128, u128, i32)]) -> Receipts {
+    fn receipts(of: &[Came]) -> Receipts {
         let mut receipts = Receipts::default();
         for (event, order, revision) in of {
             receipts.take(receipt(*event, *order, *revision));
@@ -119,7 +122,7 @@ mod tests {
 
     #[test]
     fn order_is_checked_within_each_order_of_a_customer() {
-        let cases: [(&[(u128, u128, i32)], u64); 4] = [
+        let cases: [(&[Came], u64); 4] = [
             (&[(1, 1, 1), (2, 2, 1), (3, 2, 2), (4, 1, 2), (5, 1, 3)], 0),
             (&[(1, 1, 2), (2, 1, 1)], 2),
             (&[(1, 1, 1), (2, 1, 3), (3, 1, 2)], 2),

@@ -79,7 +79,11 @@ impl Receiver {
     }
 
     /// Answers on `listener` until `shutdown` is cancelled.
-    pub(crate) async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
+    pub(crate) async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<()> {
         let name = self.name;
         let router = Router::new().route("/", post(receive)).with_state(self);
         axum::serve(listener, router)

@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use rand::rngs::StdRng;
 use serde_json::json;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tidings::{
@@ -192,12 +193,7 @@ impl Drop for Scratch {
 /// The warehouse is well and wants each order's events in order; accounting has an outage and does not care.
 fn wishes() -> [Wish; 2] {
     [
-        Wish {
-            name: "warehouse",
-            pattern: "shop:order:*",
-            ordered: true,
-            outage: Outage::never(),
-        },
+        Wish { name: "warehouse", pattern: "shop:order:*", ordered: true, outage: Outage::never() },
         Wish {
             name: "accounting",
             pattern: "shop:**",
@@ -233,8 +229,9 @@ async fn subscribe(
     let mut new = NewSubscriber::webhook(name, url);
     // A real subscriber gets minutes and hours; the demo has seconds.
     new.retry = Some(json!({"delays_s": [0, 0.5, 1, 2]}));
+    let mut rng: StdRng = rand::make_rng();
     let mut tx = pool.begin().await?;
-    let added = subscriber::add(&mut tx, Some(keyring), &mut rand::rng(), policy, new).await?;
+    let added = subscriber::add(&mut tx, Some(keyring), &mut rng, policy, new).await?;
     let id = added.subscriber_id;
     subscription::add(&mut tx, id, &Pattern::parse(pattern)?, &Scope::root(), ordered).await?;
     tx.commit().await?;

@@ -48,7 +48,11 @@ fn subscribers(standings: &[Standing], paint: Paint) -> Vec<String> {
         of_each("events verified", |of| of.verified as u64, "each counted once"),
         of_each("deliveries", |of| of.lane.delivered, "answered with 2xx"),
         of_each("retries", |of| of.lane.retried, "accounting was down for five seconds"),
-        of_each("duplicates", |of| of.duplicates, "known by their webhook-id; the answer had been lost"),
+        of_each(
+            "duplicates",
+            |of| of.duplicates,
+            "known by their webhook-id; the answer had been lost",
+        ),
         of_each("out of order", |of| of.out_of_order, "only the warehouse has asked for order"),
         of_each("dead letters", |of| of.lane.dead, ""),
     ]
@@ -78,9 +82,11 @@ fn verdict(complaints: &[String], paint: Paint) -> Vec<String> {
 }
 
 fn row(label: &str, cells: &[String], note: &str) -> String {
-    let cells: String = cells.iter().map(|cell| format!("{cell:>NUMBER$}")).collect();
-    let line = format!("  {label:<LABEL$}{cells}   {note}");
-    line.trim_end().to_owned()
+    let mut line = format!("  {label:<LABEL$}");
+    for cell in cells {
+        line.push_str(&format!("{cell:>NUMBER$}"));
+    }
+    format!("{line}   {note}").trim_end().to_owned()
 }
 
 #[cfg(test)]

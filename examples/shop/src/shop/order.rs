@@ -138,12 +138,12 @@ mod tests {
     fn cart_is_sorted_by_product_and_its_limits_are_kept() {
         let cart = |lines: &[(i32, i32)]| {
             let lines = lines.iter().map(|&(product_id, quantity)| Line { product_id, quantity });
-            let cart =
-                Cart { customer: "Ada".into(), gift_card: None, lines: lines.collect() };
+            let cart = Cart { customer: "Ada".into(), gift_card: None, lines: lines.collect() };
             cart.sorted_lines().map(|lines| lines.iter().map(|line| line.product_id).collect())
         };
         assert_eq!(cart(&[(7, 1), (3, 100)]), Ok(vec![3, 7]));
-        for lines in [&[][..], &[(1, 0)], &[(1, 101)], &[(1, -1)], &[(1, 1), (1, 2)], &[(1, 1); 21]] {
+        for lines in [&[][..], &[(1, 0)], &[(1, 101)], &[(1, -1)], &[(1, 1), (1, 2)], &[(1, 1); 21]]
+        {
             assert!(cart(lines).is_err(), "{lines:?}");
         }
     }
