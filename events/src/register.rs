@@ -4,6 +4,9 @@
 //! status, so that the application's transaction stays usable.
 //! One round trip, whatever the number of subscribers.
 
+use std::time::Duration;
+
+use chrono::Datelike;
 use sqlx::PgTransaction;
 use uuid::Uuid;
 
@@ -17,6 +20,9 @@ pub const TELEMETRY_BYTES_MAX: usize = 32_768;
 
 /// The deepest nesting of either view.
 pub const DEPTH_MAX: usize = 64;
+
+/// The longest delay: ten years.
+pub const DELAY_MAX: Duration = Duration::from_hours(24 * 3650);
 
 /// The longest tenant, ordering key and idempotency key, in bytes.
 const KEY_BYTES_MAX: usize = 255;
@@ -151,6 +157,7 @@ impl Draft {
         check_key("tenant", Some(&options.tenant))?;
         check_key("ordering key", ordering_key.as_deref())?;
         check_key("idempotency key", options.idempotency_key.as_deref())?;
+        check_times(&options)?;
         Ok(Self {
             event_type,
             version: event.version(),
@@ -200,8 +207,25 @@ fn check(event_type: &str, part: &'static str, json: &str, max: usize) -> Result
 fn check_key(part: &'static str, key: Option<&str>) -> Result<()> {
     match key {
         Some(key) if key.len() > KEY_BYTES_MAX => Err(Error::KeyTooLong { part, bytes: key.len() }),
+        Some(key) if key.contains('\0') => Err(Error::Unstorable { field: part }),
         _ => Ok(()),
     }
+}
+
+/// Times that Postgres and every receiver can read.
+fn check_times(options: &Options) -> Result<()> {
+    if let Some(delay) = options.delay.filter(|delay| *delay > DELAY_MAX) {
+        return Err(Error::OutOfRange {
+            field: "delay",
+            value: format!("{delay:?}"),
+            allowed: "at most 3650 days",
+        });
+    }
+    if let Some(at) = options.occurred_at.filter(|at| !(1..=9999).contains(&at.year())) {
+        let value = at.to_rfc3339();
+        return Err(Error::OutOfRange { field: "occurred_at", value, allowed: "a time of the years 1 to 9999" });
+    }
+    Ok(())
 }
 
 /// How deep a text of valid JSON nests.
@@ -227,6 +251,16 @@ fn depth(json: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_that_nobody_can_store_are_refused_before_any_sql() {
+        let far = chrono::DateTime::<chrono::Utc>::MAX_UTC;
+        for options in [Options::default().delay(Duration::MAX), Options::default().occurred_at(far)] {
+            assert!(matches!(check_times(&options), Err(Error::OutOfRange { .. })), "{options:?}");
+        }
+        assert!(check_times(&Options::default().delay(DELAY_MAX)).is_ok());
+        assert!(matches!(check_key("tenant", Some("a\0b")), Err(Error::Unstorable { .. })));
+    }
 
     #[test]
     fn depth_counts_brackets_outside_of_strings() {

@@ -97,6 +97,10 @@ declare
   v_end timestamptz := v_start + interval '24 hours';
   v_name text := p_parent || '_' || to_char(v_start at time zone 'UTC', 'YYYYMMDD');
 begin
+  -- First without the lock: two who find it there need not wait for each other.
+  if exists (select from tidings.partition p where p.parent = p_parent and p.starts_at = v_start) then
+    return;
+  end if;
   perform pg_advisory_xact_lock(1414087763, hashtext(v_name));
   if exists (select from tidings.partition p where p.parent = p_parent and p.starts_at = v_start) then
     return;

@@ -75,6 +75,7 @@ create table tidings.dead (
   reason text not null,
   last_status smallint,
   last_error text,
+  key_hash int,
   replayed_at timestamptz,
   constraint dead_reason check (reason in ('exhausted', 'refused', 'event_gone', 'worker_died', 'retention'))
 );

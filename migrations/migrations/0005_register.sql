@@ -451,8 +451,13 @@ begin
     raise exception using errcode = 'TD012', message = 'type, payload, tenant and scope may not be null',
       hint = 'Leave tenant and scope out where there is none.';
   end if;
-  if delay < interval '0' then
-    raise exception using errcode = 'TD012', message = 'delay may not be negative', hint = 'Leave it out to deliver at once.';
+  if delay not between interval '0' and interval '3650 days' then
+    raise exception using errcode = 'TD012', message = 'delay is not between 0 and 3650 days',
+      hint = 'Leave it out to deliver at once.';
+  end if;
+  if occurred_at not between '0001-01-01 00:00:00+00' and '9999-12-31 23:59:59+00' then
+    raise exception using errcode = 'TD012', message = 'occurred_at is not a time of the years 1 to 9999',
+      hint = 'Leave it out to say now.';
   end if;
   if tidings.json_deeper(payload::text, 64) or tidings.json_deeper(telemetry::text, 64) then
     raise exception using errcode = 'TD008', message = 'the payload nests deeper than 64 levels', hint = 'Flatten the payload.';

@@ -67,9 +67,11 @@ language sql set search_path = pg_catalog as $$
     returning d.*
   )
   insert into tidings.dead (delivery_id, event_id, subscriber_id, subscription_id, type, version, tenant, scope,
-    ordering_key, occurred_at, payload, headers, attempts, first_due_at, reason, last_status, last_error)
+    ordering_key, occurred_at, payload, headers, attempts, first_due_at, reason, last_status, last_error,
+    key_hash)
   select g.delivery_id, g.event_id, g.subscriber_id, g.subscription_id, e.type, e.version, coalesce(e.tenant, ''), e.scope,
-    e.ordering_key, e.occurred_at, e.payload, e.headers, least(g.attempt + p_failed, 32767), g.first_due_at, p_reason, p_status, p_error
+    e.ordering_key, e.occurred_at, e.payload, e.headers, least(g.attempt + p_failed, 32767), g.first_due_at, p_reason, p_status, p_error,
+    g.key_hash
   from gone g
   left join lateral (select * from tidings.event e where e.event_id = g.event_id limit 1) e on true
 $$;

@@ -179,8 +179,6 @@ create function tidings.replay_v1(p_dead bigint) returns bigint
 language plpgsql security definer set search_path = pg_catalog as $$
 declare
   v_dead tidings.dead;
-  v_ordered bool;
-  v_key_hash int;
   v_now timestamptz;
   v_id bigint;
 begin
@@ -202,17 +200,13 @@ begin
   values (v_dead.event_id, tidings.uuid_at(v_dead.event_id), v_dead.occurred_at, v_dead.type, v_dead.version,
     v_dead.tenant, v_dead.scope, v_dead.ordering_key, octet_length(v_dead.payload::text), v_dead.payload, v_dead.headers)
   on conflict do nothing;
-  if v_dead.ordering_key is not null then
-    select s.ordered into v_ordered from tidings.subscription s where s.subscription_id = v_dead.subscription_id;
-    if v_ordered then
-      v_key_hash := tidings.key_hash(v_dead.tenant, v_dead.ordering_key);
-      perform pg_advisory_xact_lock(1414087764, v_key_hash);
-    end if;
+  if v_dead.key_hash is not null then
+    perform pg_advisory_xact_lock(1414087764, v_dead.key_hash);
   end if;
   perform pg_current_xact_id();
   v_now := clock_timestamp();
   insert into tidings.delivery as d (event_id, due_at, first_due_at, subscriber_id, subscription_id, key_hash)
-  values (v_dead.event_id, v_now, v_now, v_dead.subscriber_id, v_dead.subscription_id, v_key_hash)
+  values (v_dead.event_id, v_now, v_now, v_dead.subscriber_id, v_dead.subscription_id, v_dead.key_hash)
   returning d.delivery_id into v_id;
   update tidings.dead d set replayed_at = v_now where d.dead_id = p_dead;
   return v_id;

@@ -82,11 +82,8 @@ fn verdict(complaints: &[String], paint: Paint) -> Vec<String> {
 }
 
 fn row(label: &str, cells: &[String], note: &str) -> String {
-    let mut line = format!("  {label:<LABEL$}");
-    for cell in cells {
-        line.push_str(&format!("{cell:>NUMBER$}"));
-    }
-    format!("{line}   {note}").trim_end().to_owned()
+    let cells: Vec<_> = cells.iter().map(|cell| format!("{cell:>NUMBER$}")).collect();
+    format!("  {label:<LABEL$}{}   {note}", cells.concat()).trim_end().to_owned()
 }
 
 #[cfg(test)]
