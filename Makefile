@@ -164,7 +164,7 @@ help: ## Lists the targets
 demo: ## Runs the example shop on a database of its own; KEEP=1 stays up afterwards
 	$(RUN) need rust postgres
 	$(if $(KEEP),$(CARGO) build --locked --profile demo -p tidings-cli)
-	$(CARGO) run --locked --profile demo -p tidings-example-shop -- $(if $(KEEP),--keep)
+	$(CARGO) run --locked --profile demo -p tidings-example-shop$(if $(KEEP), -- --keep)
 
 test: ## Checks everything: lints, documentation, all tests, queries
 	$(RUN) need rust postgres pgbouncer

@@ -98,13 +98,19 @@ async fn work(
         }
     };
     context.output.show(&everything.started, || everything.started.sheet())?;
+    // One future for both, so that a signal does not stop a server that is just being started again.
+    let keep_running = server.keep_running(context);
+    tokio::pin!(keep_running);
     let signal = tokio::select! {
         signal = signals.next() => signal,
-        lost = server.keep_running(context) => return lost,
+        lost = &mut keep_running => return lost,
     };
     // Commands beside us find nobody from now on.
     drop(everything.connection_file);
-    everything.service.drain(context, signal, signals).await
+    tokio::select! {
+        drained = everything.service.drain(context, signal, signals) => drained,
+        lost = &mut keep_running => lost,
+    }
 }
 
 async fn start(context: &Context, serve: &Serve, server: &Server) -> Result<Everything> {

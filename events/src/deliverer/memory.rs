@@ -48,6 +48,12 @@ impl Memory {
         Self::build("memory", 10_000, 1, None)
     }
 
+    /// Returns a memory of another kind that accepts everything and keeps the last 10,000 deliveries.
+    #[must_use]
+    pub fn of_kind(kind: &str) -> Self {
+        Self::build(kind, 10_000, 1, None)
+    }
+
     /// Returns a memory that accepts everything in batches and keeps only the count.
     #[must_use]
     pub fn counting(batch_max: usize) -> Self {

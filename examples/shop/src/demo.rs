@@ -24,7 +24,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -94,7 +94,7 @@ async fn play(stage: &Stage, live: &Live) -> Result<Report> {
     live.begin("customers are in the shop");
     let mut visit = pin!(Crowd::of_the_demo().visit(&stage.shop_url, &tally));
     let mut left_at = None;
-    let mut looks = interval(LOOK_EVERY);
+    let mut looks = interval_at(began + LOOK_EVERY, LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

@@ -30,6 +30,10 @@ Usage: tidings-example-shop [--keep]
 Ends with 0 if every registered event reached every subscriber, with 1 if not, with 130 after Ctrl-C.
 ";
 
+/// What is logged unless `RUST_LOG` says otherwise. After Ctrl-C in the middle of a transaction, PostgreSQL notices that
+/// there is nothing to roll back.
+const QUIET: &str = "warn,sqlx::postgres::notice=error";
+
 /// What a shell makes of a process that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
@@ -61,7 +65,7 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(keep: bool) -> Result<Ending> {
     let live = Live::new(paint(&io::stderr()));
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(paint(&io::stderr()).colours)

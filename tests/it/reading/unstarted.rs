@@ -1,17 +1,17 @@
 //! A row that was read and not started lies below the cursor, and is not lost.
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use tidings_tests::{
     Draft, SOON, World, eventually,
     world::{Guard, held::Held},
 };
 use tokio::time::Instant;
 
-/// Rows that wait in the lane of the one subscriber.
+/// How many rows are read.
 const ROWS: usize = 5;
 
-/// A worker that is in the middle of reading a lane: it has asked, and the answer waits for a lock.
-struct Reading {
+/// A worker in the middle of reading a lane: it has asked, and the answer waits for a lock.
+struct Asked {
     world: World,
     worker: Guard,
     held: Held,
@@ -21,29 +21,106 @@ struct Reading {
     calls: u64,
 }
 
-impl Reading {
+impl Asked {
     async fn begin(held: Held) -> Self {
         let world = World::new(&["order:placed", "order:stored"]).await;
         let lane = world.subscriber("one", "order:placed").await;
         let worker = world.worker(held.clone()).await;
         world.wake(&[lane]);
-        held.wait_until("the lane is known", |traffic| traffic.opened > 0 || !traffic.events.is_empty()).await;
+        held.wait_until("the lane is taken up", |traffic| traffic.opened > 0).await;
+        let mut events = Vec::new();
         for _ in 0..ROWS {
-            world.register(Draft::new("order:stored")).await;
+            events.push(world.register(Draft::new("order:stored")).await);
         }
         let mut lock = world.database.connect().await;
         sqlx::raw_sql("begin; lock table tidings.event in access exclusive mode").execute(&mut lock).await.unwrap();
-        sqlx::raw_sql(
-            "begin;
-             insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id)
-             select i.event_id, clock_timestamp(), clock_timestamp(), i.lane from stored i;
-             commit",
-        );
+        let mut conn = world.database.connect().await;
+        let mut tx = conn.begin().await.unwrap();
+        sqlx::query("select pg_current_xact_id()").execute(&mut *tx).await.unwrap();
+        sqlx::query(
+            "insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id)
+             select e, clock_timestamp(), clock_timestamp(), $2 from unnest($1::uuid[]) e",
+        )
+        .bind(events)
+        .bind(lane)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        world.wake(&[lane]);
+        eventually(SOON, "the worker has asked", || async {
+            let waiting = "select count(*) from pg_locks where relation = 'tidings.event'::regclass and not granted";
+            (world.value::<i64>(waiting).await > 0).then_some(())
+        })
+        .await;
         let calls = worker.running.counts().calls;
         Self { world, worker, held, lane, lock, calls }
     }
+
+    /// Changes the subscriber, and returns when the worker has taken it in.
+    async fn change(&self, statement: &'static str) {
+        let opened = self.held.traffic().opened;
+        sqlx::query(statement).bind(self.lane).execute(&self.world.pool).await.unwrap();
+        self.held.wait_until("the change is taken in", |traffic| traffic.opened > opened).await;
+    }
+
+    /// Lets the answer come, and returns when the worker has seen it.
+    async fn answer(&mut self) {
+        sqlx::raw_sql("rollback").execute(&mut self.lock).await.unwrap();
+        let (counts, calls) = (|| self.worker.running.counts().calls, self.calls);
+        eventually(SOON, "the answer has come", || async { (counts() > calls).then_some(()) }).await;
+        assert_eq!(self.world.pending().await, i64::try_from(ROWS).unwrap());
+    }
+
+    /// Every row is delivered in the end, and none twice.
+    async fn is_drained(&self) {
+        self.world.drained().await;
+        let mut events = self.held.traffic().events;
+        assert_eq!(events.len(), ROWS);
+        events.sort_unstable();
+        events.dedup();
+        assert_eq!(events.len(), ROWS);
+        assert_eq!(self.worker.running.counts().sweep_found, 0);
+    }
 }
 
-async fn _unused(_: &mut PgConnection, _: Instant) {
-    eventually(SOON, "", || async { Some(()) }).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn lane_that_is_paused_while_it_is_read_starts_nothing_and_goes_on_from_there() {
+    let mut asked = Asked::begin(Held::open_from_the_start()).await;
+    asked.change("select tidings.pause($1)").await;
+    asked.answer().await;
+    asked.worker.running.holdings().changed().await.unwrap();
+    assert_eq!(asked.held.traffic().events.len(), 0);
+    asked.change("select tidings.resume($1)").await;
+    asked.is_drained().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lane_whose_limit_is_lowered_while_it_is_read_starts_no_more_than_that_and_the_rest_later() {
+    let mut asked = Asked::begin(Held::new()).await;
+    asked.change("update tidings.subscriber set in_flight_max = 2 where subscriber_id = $1").await;
+    asked.answer().await;
+    asked.held.wait_for(2).await;
+    asked.worker.running.holdings().changed().await.unwrap();
+    assert_eq!(asked.held.traffic().inside, 2);
+    asked.held.release();
+    asked.is_drained().await;
+    assert_eq!(asked.held.traffic().inside_max, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn worker_that_has_lost_its_trust_while_it_read_starts_nothing_until_it_has_it_again() {
+    let mut asked = Asked::begin(Held::open_from_the_start()).await;
+    let mut conn = asked.world.database.connect().await;
+    let mut unheld = conn.begin().await.unwrap();
+    sqlx::query("select from tidings.worker for update").execute(&mut *unheld).await.unwrap();
+    let holdings = asked.worker.running.holdings();
+    eventually(SOON, "the trust is over", || async {
+        (!holdings.borrow().is_trusted(Instant::now())).then_some(())
+    })
+    .await;
+    asked.answer().await;
+    assert_eq!(asked.held.traffic().events.len(), 0);
+    unheld.rollback().await.unwrap();
+    asked.is_drained().await;
 }

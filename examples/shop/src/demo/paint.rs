@@ -36,7 +36,8 @@ impl Paint {
     }
 
     fn code(self, code: &str, text: &str) -> String {
-        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        let shown = self.colours && !text.is_empty();
+        if shown { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
