@@ -114,16 +114,16 @@ start_postgres() {
   trap 'exit 143' TERM
   # PostgreSQL refuses to run as root.
   if [ "$$(id -u)" = 0 ]; then chown nobody "$$home"; fi
-  as_nobody "$$bin/initdb" -D "$$home/data" -U tidings -A trust -E UTF8 --no-locale -N >/dev/null
+  as_nobody "$$bin/initdb" -D "$$home/data" -U postgres -A trust -E UTF8 --no-locale -N >/dev/null
   as_nobody "$$bin/pg_ctl" -D "$$home/data" -l "$$home/log" -o "-F -k $$home -c listen_addresses=" -w -s start
   psql=$$bin/psql
   [ -x "$$psql" ] || psql=psql
   for file in migrations/migrations/*.sql; do
     whole=--single-transaction
     if [ "$$(head -n 1 "$$file")" = '-- no-transaction' ]; then whole=; fi
-    "$$psql" -X -q -v ON_ERROR_STOP=1 $$whole -f "$$file" "host=$$home user=tidings dbname=postgres" >/dev/null
+    "$$psql" -X -q -v ON_ERROR_STOP=1 $$whole -f "$$file" "host=$$home user=postgres dbname=postgres" >/dev/null
   done
-  DATABASE_URL="postgres:///postgres?host=$$home&user=tidings"
+  DATABASE_URL="postgres:///postgres?host=$$home&user=postgres"
   export DATABASE_URL
 }
 

@@ -68,8 +68,24 @@ impl Report {
     /// Returns the report of an error.
     pub(crate) fn new(error: &Error) -> Self {
         let (exit, hint) = judge(error);
-        Self { error: Inner { code: exit.as_str(), message: format!("{error:#}"), hint } }
+        Self { error: Inner { code: exit.as_str(), message: chain(error), hint } }
     }
+}
+
+/// Returns an error and its sources as one sentence.
+///
+/// Drivers like to repeat a source in their own words; a source that the text ends with already is left out.
+pub(crate) fn chain(error: &Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |mut text, link| {
+        if text.is_empty() {
+            return link;
+        }
+        if !text.ends_with(&link) {
+            text.push_str(": ");
+            text.push_str(&link);
+        }
+        text
+    })
 }
 
 /// An exit code, and what to do where the message does not say so already.
@@ -227,9 +243,19 @@ mod tests {
                 .unwrap_err();
         assert_eq!(judge(&error).0, Exit::Database);
         assert_eq!(
-            format!("{error:#}"),
+            chain(&error),
             "start: migrate: the server is PostgreSQL 12.22, and Tidings needs 13 or later; \
              upgrade the server, or point DATABASE_URL at a newer one"
+        );
+    }
+
+    #[test]
+    fn source_that_was_said_already_is_not_said_again() {
+        let refused = sqlx::Error::Io(io::Error::other("connection refused"));
+        let error = Error::from(refused).context("connect to the database");
+        assert_eq!(
+            chain(&error),
+            "connect to the database: error communicating with database: connection refused"
         );
     }
 

@@ -22,7 +22,7 @@ use self::{progress::Progress, sheet::Sheet, style::Style, table::Table};
 use crate::{
     arguments::Page,
     environment::Environment,
-    failure::{Report, judge},
+    failure::{Report, chain, judge},
 };
 
 /// Where results go, and how they look there.
@@ -122,7 +122,7 @@ impl Output {
         let report = if self.json {
             serde_json::to_string_pretty(&Report::new(error)).unwrap_or_default() + "\n"
         } else {
-            let chain = format!("{error:#}");
+            let chain = chain(error);
             let said = format!("{} {}\n", self.notes.red("error:"), text::paragraph(&chain));
             let (_, hint) = judge(error);
             let hint =

@@ -4,6 +4,8 @@ use std::{path::Path, time::Duration};
 
 use tidings_worker::Counts;
 
+use crate::failure::chain;
+
 pub(crate) fn progressed(doing: &str, detail: &str) {
     match detail {
         "" => tracing::info!("{doing}"),
@@ -81,7 +83,7 @@ pub(crate) fn stopped_early(signal: &str) {
 pub(crate) fn secrets_closed(count: usize, first: &anyhow::Error) {
     tracing::error!(
         count,
-        error = format!("{first:#}"),
+        error = chain(first),
         "the secrets of {count} subscribers cannot be opened, and their deliveries wait; is TIDINGS_KEY or the key file another one?"
     );
 }

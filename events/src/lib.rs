@@ -1,30 +1,30 @@
 #![doc = include_str!("../README.md")]
 
-pub mod error;
-pub mod name;
-pub mod pattern;
-pub mod scope;
-pub mod layer;
-pub mod event;
-pub mod catalogue;
-pub mod options;
-pub mod register;
-pub mod trace;
-pub mod wake;
 pub mod address;
-pub mod endpoint;
-pub mod secret;
-pub mod subscriber;
-pub mod subscription;
-pub mod delivery;
-pub mod deliverer;
+pub mod catalogue;
 pub mod conformance;
 pub mod dead;
+pub mod deliverer;
+pub mod delivery;
+pub mod endpoint;
+pub mod error;
+pub mod event;
+pub mod layer;
 pub mod log;
-pub mod testing;
-mod store;
+pub mod name;
+pub mod options;
+pub mod pattern;
 #[doc(hidden)]
 pub mod private;
+pub mod register;
+pub mod scope;
+pub mod secret;
+mod store;
+pub mod subscriber;
+pub mod subscription;
+pub mod testing;
+pub mod trace;
+pub mod wake;
 
 pub use tidings_analytics as analytics;
 pub use tidings_analytics::{Anonymous, Level, TelemetryData};

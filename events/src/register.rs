@@ -223,7 +223,11 @@ fn check_times(options: &Options) -> Result<()> {
     }
     if let Some(at) = options.occurred_at.filter(|at| !(1..=9999).contains(&at.year())) {
         let value = at.to_rfc3339();
-        return Err(Error::OutOfRange { field: "occurred_at", value, allowed: "a time of the years 1 to 9999" });
+        return Err(Error::OutOfRange {
+            field: "occurred_at",
+            value,
+            allowed: "a time of the years 1 to 9999",
+        });
     }
     Ok(())
 }
@@ -255,7 +259,9 @@ mod tests {
     #[test]
     fn times_that_nobody_can_store_are_refused_before_any_sql() {
         let far = chrono::DateTime::<chrono::Utc>::MAX_UTC;
-        for options in [Options::default().delay(Duration::MAX), Options::default().occurred_at(far)] {
+        for options in
+            [Options::default().delay(Duration::MAX), Options::default().occurred_at(far)]
+        {
             assert!(matches!(check_times(&options), Err(Error::OutOfRange { .. })), "{options:?}");
         }
         assert!(check_times(&Options::default().delay(DELAY_MAX)).is_ok());

@@ -282,15 +282,20 @@ async fn webhook(world: &World, keyring: &Keyring, name: &str, url: &str) -> i32
     id
 }
 
-/// Kills one of three workers `kills` times under load, and checks everything at the end.
-async fn kill_again_and_again(
-    mut arena: Arena,
-    url: &str,
-    session: &str,
+/// How workers are killed.
+#[derive(Clone, Copy, Debug)]
+struct Killing<'a> {
+    url: &'a str,
+    session: &'a str,
     lease_ms: u64,
     kills: usize,
+    /// The longest that a lane may wait for its new owner.
     outage_max: Duration,
-) {
+}
+
+/// Kills one of three workers `kills` times under load, and checks everything at the end.
+async fn kill_again_and_again(mut arena: Arena, how: Killing<'_>) {
+    let Killing { url, session, lease_ms, kills, outage_max } = how;
     let mut random = StdRng::seed_from_u64(7);
     let mut couriers: Vec<(String, Process)> = Vec::new();
     for _ in 0..3 {
@@ -350,7 +355,9 @@ async fn fifty_kills_under_load_lose_nothing_keep_order_and_are_recovered_from_w
  {
     let arena = Arena::new().await;
     let url = arena.world.database.url();
-    kill_again_and_again(arena, &url, "direct", 10_000, 50, Duration::from_secs(3)).await;
+    let outage_max = Duration::from_secs(3);
+    let how = Killing { url: &url, session: "direct", lease_ms: 10_000, kills: 50, outage_max };
+    kill_again_and_again(arena, how).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -360,7 +367,8 @@ async fn kills_behind_a_transaction_pooler_are_recovered_from_within_a_lease_and
     let url = pooler.url();
     // The lease, one hold of a quarter of it, and what a busy machine takes.
     let outage_max = Duration::from_millis(3000 + 750 + 750);
-    kill_again_and_again(arena, &url, "pooled", 3000, 3, outage_max).await;
+    let how = Killing { url: &url, session: "pooled", lease_ms: 3000, kills: 3, outage_max };
+    kill_again_and_again(arena, how).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

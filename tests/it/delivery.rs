@@ -50,7 +50,7 @@ async fn delayed_event_waits_for_its_time() {
     let memory = Memory::new();
     let _worker = world.worker(memory.clone()).await;
     let mut draft = Draft::new("order:placed");
-    draft.delay = Duration::from_secs(3600);
+    draft.delay = Duration::from_hours(1);
     world.register(draft).await;
     world.register(Draft::new("order:placed").number(2)).await;
     tokio::time::timeout(SOON, memory.wait_for(1)).await.unwrap();
@@ -59,7 +59,7 @@ async fn delayed_event_waits_for_its_time() {
         (world.pending().await == 1).then_some(())
     })
     .await;
-    advance_deliveries(&world.pool, Duration::from_secs(3600)).await;
+    advance_deliveries(&world.pool, Duration::from_hours(1)).await;
     tokio::time::timeout(SOON, memory.wait_for(2)).await.unwrap();
     world.drained().await;
 }
@@ -222,7 +222,7 @@ async fn floor_that_a_destination_asks_for_holds_the_whole_lane_and_is_written_d
     world.subscriber("two", "order:placed").await;
     let memory = Memory::scripted(move |delivery| {
         if delivery.subscriber_id == id {
-            Answer::failed(Verdict::RetryAfter(Duration::from_secs(600)), "slow down")
+            Answer::failed(Verdict::RetryAfter(Duration::from_mins(10)), "slow down")
                 .with_status(429)
         } else {
             Answer::delivered()
@@ -274,7 +274,7 @@ async fn destination_that_is_gone_is_disabled_and_its_deliveries_wait_for_its_re
     .await;
     assert_eq!(reason, "410 Gone");
     world.register(Draft::new("order:placed")).await;
-    advance_deliveries(&world.pool, Duration::from_secs(60)).await;
+    advance_deliveries(&world.pool, Duration::from_mins(1)).await;
     assert_eq!(memory.count(), 1);
     sqlx::query("select tidings.resume($1)").bind(id).execute(&world.pool).await.unwrap();
     eventually(SOON, "the first event is delivered on its return", || async {
@@ -368,7 +368,7 @@ impl tidings::Deliverer for Slow {
 
 impl tidings::Destination for Slow {
     fn timeout(&self) -> Duration {
-        Duration::from_secs(3600)
+        Duration::from_hours(1)
     }
 
     fn deliver<'a>(

@@ -122,12 +122,11 @@ impl Gap {
         let complaint = |ids: &[Uuid], what: &str| {
             let examples: Vec<_> = ids.iter().take(EXAMPLES).map(Uuid::to_string).collect();
             let more = if ids.len() > EXAMPLES { ", …" } else { "" };
-            let count = ids.len();
-            (count > 0)
-                .then(|| format!("{subscriber}: {count} {what}: {}{more}", examples.join(", ")))
+            let (count, examples) = (ids.len(), examples.join(", "));
+            (count > 0).then(|| format!("{subscriber}: {what}: {count} ({examples}{more})"))
         };
-        let missing = complaint(&self.missing, "registered events never came");
-        let leaked = complaint(&self.leaked, "events came that were rolled back");
+        let missing = complaint(&self.missing, "registered events that never came");
+        let leaked = complaint(&self.leaked, "events that came and are not registered");
         missing.into_iter().chain(leaked).collect()
     }
 }
@@ -167,8 +166,8 @@ mod tests {
         assert_eq!(
             gap.complaints("warehouse"),
             [
-                "warehouse: 1 registered events never came: 00000000-0000-0000-0000-000000000002",
-                "warehouse: 1 events came that were rolled back: 00000000-0000-0000-0000-000000000004",
+                "warehouse: registered events that never came: 1 (00000000-0000-0000-0000-000000000002)",
+                "warehouse: events that came and are not registered: 1 (00000000-0000-0000-0000-000000000004)",
             ]
         );
     }

@@ -1,7 +1,7 @@
 //! How it goes while it goes: lines that move on a terminal, one line a second elsewhere.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     time::Duration,
 };
 
@@ -32,8 +32,9 @@ pub(crate) struct LogLine(ProgressBar);
 impl Live {
     /// Returns a view that shows nothing yet.
     pub(crate) fn new(paint: Paint) -> Self {
-        let on_terminal = io::stderr().is_terminal();
-        let bar = if on_terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let bar = ProgressBar::new_spinner();
+        // Also hidden on a terminal that cannot move its cursor.
+        let on_terminal = !bar.is_hidden();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} ({elapsed})\n{msg}") {
             bar.set_style(style);
         }

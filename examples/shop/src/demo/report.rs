@@ -101,13 +101,11 @@ impl Report {
         }
         if self.mismatched > 0 {
             let count = self.mismatched;
-            complaints
-                .push(format!("{count} orders do not have one event for each of their changes"));
+            complaints.push(format!("orders without one event for each of their changes: {count}"));
         }
         if let Some(failure) = &self.told.failure {
             let count = self.told.failed;
-            complaints
-                .push(format!("{count} customers were let down, the first of them: {failure}"));
+            complaints.push(format!("customers who were let down: {count}, the first: {failure}"));
         }
         complaints.extend(self.subscribers.iter().flat_map(Standing::complaints));
         complaints
@@ -120,13 +118,13 @@ impl Standing {
         let mut complaints = self.gap.complaints(name);
         let out_of_order = if self.ordered { self.out_of_order } else { 0 };
         let counts = [
-            (self.lane.waiting, "deliveries are still waiting"),
-            (self.lane.dead, "deliveries were given up"),
-            (self.forged, "webhooks had a wrong signature"),
-            (out_of_order, "events came out of the order of their order"),
+            (self.lane.waiting, "deliveries still waiting"),
+            (self.lane.dead, "deliveries given up"),
+            (self.forged, "webhooks with a wrong signature"),
+            (out_of_order, "events out of the order of their order"),
         ];
         let wrong = counts.iter().filter(|(count, _)| *count > 0);
-        complaints.extend(wrong.map(|(count, what)| format!("{name}: {count} {what}")));
+        complaints.extend(wrong.map(|(count, what)| format!("{name}: {what}: {count}")));
         complaints
     }
 }
@@ -188,13 +186,13 @@ pub(crate) mod tests {
         assert_eq!(
             report.complaints(),
             [
-                "1 orders do not have one event for each of their changes",
-                "2 customers were let down, the first of them: POST /orders was answered with 500",
-                "warehouse: 4 webhooks had a wrong signature",
-                "warehouse: 3 events came out of the order of their order",
-                "accounting: 1 registered events never came: 00000000-0000-0000-0000-000000000000",
-                "accounting: 5 deliveries are still waiting",
-                "accounting: 6 deliveries were given up",
+                "orders without one event for each of their changes: 1",
+                "customers who were let down: 2, the first: POST /orders was answered with 500",
+                "warehouse: webhooks with a wrong signature: 4",
+                "warehouse: events out of the order of their order: 3",
+                "accounting: registered events that never came: 1 (00000000-0000-0000-0000-000000000000)",
+                "accounting: deliveries still waiting: 5",
+                "accounting: deliveries given up: 6",
             ]
         );
         assert!(!report.is_settled());

@@ -123,7 +123,7 @@ Every event reached every subscriber, and none that was rolled back reached any.
         let mut report = good();
         report.subscribers[1].lane.dead = 2;
         let summary = render(&report, Paint { colours: true });
-        let end = "should be:\u{1b}[0m\n  accounting: 2 deliveries were given up\n";
+        let end = "should be:\u{1b}[0m\n  accounting: deliveries given up: 2\n";
         assert!(summary.ends_with(end), "{summary}");
     }
 }
