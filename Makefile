@@ -65,8 +65,10 @@ need() {
   look_for "$$@"
   if [ -n "$$packages" ] && may_install; then
     say "Installing with apt-get:$$packages"
-    as_root apt-get update -q
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$packages
+    if ! { as_root apt-get update -q &&
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$packages; }; then
+      say "apt-get did not go through."
+    fi
     look_for "$$@"
   fi
   [ -n "$$packages$$rust" ] || return 0
@@ -112,7 +114,8 @@ start_postgres() {
   trap stop_postgres EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
-  # PostgreSQL refuses to run as root.
+  # PostgreSQL refuses to run as root. The role is not called tidings: the schema of that name would stand in its search
+  # path, and .sqlx would name tables without their schema.
   if [ "$$(id -u)" = 0 ]; then chown nobody "$$home"; fi
   as_nobody "$$bin/initdb" -D "$$home/data" -U postgres -A trust -E UTF8 --no-locale -N >/dev/null
   as_nobody "$$bin/pg_ctl" -D "$$home/data" -l "$$home/log" -o "-F -k $$home -c listen_addresses=" -w -s start

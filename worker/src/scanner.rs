@@ -33,6 +33,9 @@ const LANES_MAX: i32 = 2000;
 /// A scan may take this part of the time.
 const COST_FACTOR: u32 = 20;
 
+/// A scan that was slow once does not put the next one off for longer.
+const COST_PAUSE_MAX: Duration = Duration::from_secs(5);
+
 /// Scans until `stop` is cancelled.
 pub(crate) async fn run(
     database: Database,
@@ -45,9 +48,10 @@ pub(crate) async fn run(
     let mut known = HashSet::new();
     let mut held = 0;
     loop {
-        let began = Instant::now();
+        let mut cost = Duration::ZERO;
         match scan(&database, after).await {
-            Ok(pending) => {
+            Ok((pending, took)) => {
+                cost = took;
                 let round = pending.len() < usize::try_from(LANES_MAX).unwrap_or(usize::MAX);
                 after = if round { -1 } else { pending.last().map_or(-1, |row| row.lane) };
                 let due: HashSet<i32> = pending
@@ -68,7 +72,7 @@ pub(crate) async fn run(
                 pause = PAUSE_MAX;
             }
         }
-        let pause = spread(pause.max(began.elapsed() * COST_FACTOR));
+        let pause = spread(pause.max((cost * COST_FACTOR).min(COST_PAUSE_MAX)));
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
@@ -92,11 +96,13 @@ async fn shards_taken(holdings: &mut watch::Receiver<Arc<Holdings>>, held: &mut 
     }
 }
 
-async fn scan(database: &Database, after: i32) -> Result<Vec<Pending>> {
+/// Answers what it has found, and what it has cost the database; waiting for a connection costs nothing.
+async fn scan(database: &Database, after: i32) -> Result<(Vec<Pending>, Duration)> {
     let mut tx = database.begin().await.map_err(Error::unanswered("scan for lanes"))?;
+    let began = Instant::now();
     let pending = store::scan(&mut tx, after, LANES_MAX).await?;
     tx.commit().await.map_err(Error::unanswered("scan for lanes"))?;
-    Ok(pending)
+    Ok((pending, began.elapsed()))
 }
 
 /// Workers that started together do not scan together.

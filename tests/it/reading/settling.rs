@@ -13,7 +13,7 @@ async fn row_that_another_session_has_locked_is_settled_when_it_is_free_and_hold
     }
     let mut conn = world.database.connect().await;
     let mut lock = conn.begin().await.unwrap();
-    sqlx::query("select from tidings.delivery order by delivery_id offset 7 limit 1 for update")
+    sqlx::query("select from tidings.delivery where delivery_id = (select min(delivery_id) + 7 from tidings.delivery) for update")
         .execute(&mut *lock)
         .await
         .unwrap();
