@@ -18,6 +18,9 @@ export INSTALL
 # Tests that need PgBouncer have one of these words in their path.
 POOLER_TESTS := --skip pooler --skip pgbouncer
 
+# Tests that measure how long a takeover takes: by themselves, or they measure the other tests.
+CRASH_TESTS := crash::
+
 # What the recipes share, as shell functions.
 define FUNCTIONS
 set -eu
@@ -173,7 +176,8 @@ test: ## Checks everything: lints, documentation, all tests, queries
 	$(RUN) need rust postgres pgbouncer
 	@$(MAKE) --no-print-directory lint
 	$(CARGO) build --locked -p tidings-cli
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace -- $(CRASH_TESTS:%=--skip %)
+	$(CARGO) test --locked -p tidings-tests --test it $(CRASH_TESTS) -- --test-threads=1
 	@$(MAKE) --no-print-directory sqlx-check
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; fi
 

@@ -4,36 +4,44 @@
 -- The state of rows that a caller wants settled, after something was not as expected.
 create type tidings.settled as enum ('settled', 'missing', 'locked');
 
--- unpark: makes the head of a key due if it is parked. Called after every settlement of a keyed row, whether its row
--- was still there or not, and by whatever else removes a keyed row. The head is locked before it is looked at: a new
--- owner may be parking it in a transaction that is still open, and its wake-up would be lost.
-create function tidings.unpark(p_lane int, p_key_hash int) returns void
+-- unpark: makes the head of a key due now, unless it waits for a later attempt. Called after every settlement of a
+-- keyed row, whether its row was still there or not, and by whatever else removes a keyed row.
+--
+-- Also a head that is not parked is moved to the present: it may have been read behind the one before it and not have
+-- been parked, because another session had its row, and then it lies below its owner's cursor.
+--
+-- Answers false if another session has its row: it may be parking it, so the caller has to come again. It does not
+-- wait, because that session may be the one of a stopped client.
+create function tidings.unpark(p_lane int, p_key_hash int) returns bool
 language plpgsql set search_path = pg_catalog as $$
 declare
   v_id bigint;
   v_due timestamptz;
 begin
-  -- The head may go while its lock is waited for; then there is another.
-  for v_try in 1 .. 10 loop
-    select d.delivery_id, d.due_at into v_id, v_due
-    from tidings.delivery d
-    where d.subscriber_id = p_lane and d.key_hash = p_key_hash
-    order by d.delivery_id limit 1
-    for update;
-    if found then
-      if v_due = 'infinity' then
-        update tidings.delivery d set due_at = greatest(d.first_due_at, clock_timestamp())
-        where d.subscriber_id = p_lane and d.due_at = 'infinity' and d.delivery_id = v_id;
-      end if;
-      return;
-    end if;
-    exit when not exists (
-      select from tidings.delivery d where d.subscriber_id = p_lane and d.key_hash = p_key_hash);
-  end loop;
+  select d.delivery_id, d.due_at into v_id, v_due
+  from tidings.delivery d
+  where d.subscriber_id = p_lane and d.key_hash = p_key_hash
+  order by d.delivery_id limit 1;
+  if not found then
+    return true;
+  end if;
+  -- Not in one with the above: skipping the head would find the one behind it.
+  perform from tidings.delivery d
+  where d.subscriber_id = p_lane and d.due_at = v_due and d.delivery_id = v_id
+  for update skip locked;
+  if not found then
+    return false;
+  end if;
+  if v_due = 'infinity' or v_due <= clock_timestamp() then
+    update tidings.delivery d set due_at = greatest(d.first_due_at, clock_timestamp())
+    where d.subscriber_id = p_lane and d.due_at = v_due and d.delivery_id = v_id;
+  end if;
+  return true;
 end
 $$;
 
--- unpark_heads: makes every parked head of these lanes due. The backstop of the owner, at takeover.
+-- unpark_heads: makes every parked head of these lanes due. The backstop of the owner, at takeover. A row that another
+-- session has locked is left to it: that session is unparking it, or will settle the one before.
 create function tidings.unpark_heads(p_lanes int[]) returns int
 language plpgsql security definer set search_path = pg_catalog as $$
 declare
@@ -261,7 +269,10 @@ begin
         where s.key_hash is not null and s.outcome in ('delivered', 'bury')
           and not s.id = any(v_lost) and not s.id = any(v_locked)
       loop
-        perform tidings.unpark(s_lane[i], s_key[i]);
+        if not tidings.unpark(s_lane[i], s_key[i]) then
+          v_locked := v_locked || s_id[i];
+          v_missing := array_remove(v_missing, s_id[i]);
+        end if;
       end loop;
     end if;
 

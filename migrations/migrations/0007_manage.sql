@@ -222,6 +222,7 @@ declare
   v_partition tidings.partition;
   v_from uuid;
   v_to uuid;
+  v_count int;
 begin
   select p.* into v_partition from tidings.partition p
   where p.parent = p_parent and p.starts_at = p_starts_at for update skip locked;
@@ -235,13 +236,21 @@ begin
       or exists (select from tidings.expansion x where x.event_id >= v_from and x.event_id < v_to) then
       return false;
     end if;
+    -- The keys of its day go first, because nobody may register from the drop to the commit. They may be many: then
+    -- the rest of them, and the drop, are left to the next call.
+    delete from tidings.idempotency i
+    where i.ctid = any(array(
+      select k.ctid from tidings.idempotency k
+      where k.created_at >= v_partition.starts_at and k.created_at < v_partition.ends_at
+      limit 100000));
+    get diagnostics v_count = row_count;
+    if v_count = 100000 then
+      return false;
+    end if;
   end if;
   perform set_config('lock_timeout', p_lock_ms::text, true);
   execute format('drop table tidings.%I', v_partition.name);
   delete from tidings.partition p where p.parent = p_parent and p.starts_at = p_starts_at;
-  if p_parent = 'event' then
-    delete from tidings.idempotency i where i.created_at >= v_partition.starts_at and i.created_at < v_partition.ends_at;
-  end if;
   return true;
 end
 $$;

@@ -14,4 +14,5 @@ mod ownership;
 mod outbox;
 mod pooler;
 mod reading;
+mod retention;
 mod routing;

@@ -17,7 +17,7 @@ use sqlx::{Connection, PgConnection};
 use tidings::deliverer::Memory;
 use tidings_tests::{
     Database, Draft, Kind, SOON, Server, World, eventually,
-    world::{held::Held, owner::Owner},
+    world::{Guard, held::Held, owner::Owner},
 };
 use uuid::Uuid;
 
@@ -161,26 +161,48 @@ async fn row_that_is_due_in_the_very_instant_of_the_bound_is_read() {
     let world = quiet_world(&["order:placed", "order:stored"]).await;
     let lane = world.subscriber("one", "order:placed").await;
     let memory = Memory::new();
-    let _worker = world.worker(memory.clone()).await;
-    for round in 0..3 {
-        world.register(Draft::new("order:placed")).await;
+    let worker = world.worker(memory.clone()).await;
+    let stored = world.register(Draft::new("order:stored")).await;
+    // Without holds, the bound is the instant of the call that settles.
+    let unheld = without_holds(&world, &worker).await;
+    world.register(Draft::new("order:placed")).await;
+    world.wake(&[lane]);
+    tokio::time::timeout(SOON, memory.wait_for(1)).await.unwrap();
+    world.drained().await;
+    read_again(&world, &worker, lane).await;
+    let mut tx = world.pool.begin().await.unwrap();
+    sqlx::query("select pg_current_xact_id()").execute(&mut *tx).await.unwrap();
+    sqlx::query(
+        "insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id)
+         select $1, max(at), max(at), $2 from tidings.attempt",
+    )
+    .bind(stored)
+    .bind(lane)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    drop(unheld);
+    world.wake(&[lane]);
+    tokio::time::timeout(SOON, memory.wait_for(2)).await.unwrap();
+}
+
+/// Keeps the worker from holding until the session is dropped. It trusts in what it has for a second.
+async fn without_holds(world: &World, worker: &Guard) -> PgConnection {
+    worker.running.holdings().changed().await.unwrap();
+    let mut conn = world.database.connect().await;
+    // A lock that needs no id of a transaction: an id would hold the bound back.
+    sqlx::raw_sql("begin; lock table tidings.worker in share mode").execute(&mut conn).await.unwrap();
+    conn
+}
+
+/// Has the worker read a lane of which everything is settled, so that its cursor goes to the present bound.
+async fn read_again(world: &World, worker: &Guard, lane: i32) {
+    // The first that comes may be the call that has settled.
+    for _ in 0..2 {
+        let calls = worker.running.counts().calls;
         world.wake(&[lane]);
-        tokio::time::timeout(SOON, memory.wait_for(2 * round + 1)).await.unwrap();
-        world.drained().await;
-        // Of the call that settled it, and so the bound, as nobody else writes. Somebody reads it a moment later.
-        let stored = world.register(Draft::new("order:stored")).await;
-        sqlx::query(
-            "insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id)
-             select $1, max(at), max(at), $2 from tidings.attempt",
-        )
-        .bind(stored)
-        .bind(lane)
-        .execute(&world.pool)
-        .await
-        .unwrap();
-        world.wake(&[lane]);
-        tokio::time::timeout(SOON, memory.wait_for(2 * round + 2)).await.unwrap();
-        world.drained().await;
+        eventually(SOON, "the lane is read", || async { (worker.running.counts().calls > calls).then_some(()) }).await;
     }
 }
 

@@ -12,7 +12,7 @@ use tidings::{
 };
 use tidings_ownership::ShardId;
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -67,8 +67,8 @@ pub(crate) struct Careful {
     pub(crate) database: Database,
     pub(crate) worker_id: Uuid,
     pub(crate) shard: ShardId,
-    /// Held until the delivery has returned.
-    pub(crate) _alone: OwnedSemaphorePermit,
+    /// One permit, handed out in the order of asking, so that every careful lane has its turn.
+    pub(crate) turn: Arc<Semaphore>,
 }
 
 /// A delivery whose worker died so often before is not tried again.
@@ -90,6 +90,8 @@ impl Flight {
     }
 
     async fn fly(mut self) -> Landed {
+        // Held until the delivery has returned.
+        let _turn = self.turn().await;
         let began = Instant::now();
         let care = self.take_care().await;
         let answers = match care {
@@ -112,6 +114,12 @@ impl Flight {
             })
             .collect();
         Landed { lane: self.lane, term: self.term, outcomes }
+    }
+
+    /// Waits until a careful delivery may be alone in flight.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        let turn = Arc::clone(&self.careful.as_ref()?.turn);
+        turn.acquire_owned().await.ok()
     }
 
     /// Notes a careful attempt before it starts.

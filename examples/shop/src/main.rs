@@ -54,7 +54,10 @@ fn main() -> ExitCode {
     match run(keep) {
         Ok(Ending::Good) => ExitCode::SUCCESS,
         Ok(Ending::Bad) => ExitCode::FAILURE,
-        Ok(Ending::Interrupted) => ExitCode::from(INTERRUPTED),
+        Ok(Ending::Interrupted) => {
+            drop(writeln!(io::stderr(), "Stopped before the end, and everything with it."));
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             drop(writeln!(io::stderr(), "{} {error:#}", paint(&io::stderr()).bad("error:")));
             ExitCode::FAILURE

@@ -8,6 +8,8 @@ use tidings::deliverer::Memory;
 use tidings_tests::{Database, Draft, Kind, SOON, Server, World, eventually, world::Guard};
 use uuid::Uuid;
 
+use super::{read_again, without_holds};
+
 /// A worker on a server whose log goes to disk only with a commit that waits for it.
 struct Doomed {
     server: Arc<Server>,
@@ -44,12 +46,13 @@ impl Doomed {
         event
     }
 
-    /// Delivers, and keeps the holds from flushing the settlement along with their own commits.
+    /// Delivers, keeps the holds from flushing the settlement along with their own commits, and has the lane read
+    /// beyond.
     async fn deliver_without_flush(&self) -> (Uuid, PgConnection) {
-        self.worker.running.holdings().changed().await.unwrap();
-        let mut conn = self.world.database.connect().await;
-        sqlx::raw_sql("begin; select from tidings.worker for update").execute(&mut conn).await.unwrap();
-        (self.deliver().await, conn)
+        let conn = without_holds(&self.world, &self.worker).await;
+        let event = self.deliver().await;
+        read_again(&self.world, &self.worker, self.lane).await;
+        (event, conn)
     }
 
     /// Waits until the event has been sent again, and settled.

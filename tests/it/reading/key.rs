@@ -19,7 +19,11 @@ impl Keyed {
         let world = World::new(&["order:placed"]).await;
         let lane = world.bare_subscriber("one", "memory", serde_json::json!({})).await;
         world.subscribe(lane, "order:placed", "", true).await;
-        let (one, other) = (world.database.connect().await, world.database.connect().await);
+        let (mut one, mut other) = (world.database.connect().await, world.database.connect().await);
+        for conn in [&mut one, &mut other] {
+            // Nobody waits for anybody.
+            sqlx::raw_sql("set lock_timeout = '2s'").execute(conn).await.unwrap();
+        }
         Self { world, lane, one, other }
     }
 
@@ -132,7 +136,6 @@ async fn open_call_of_an_old_owner_holds_up_its_own_keys_alone() {
     let readings = [Reading { limit: 2, ..Reading::all(lane) }];
     assert_eq!(old.fetch(&mut stuck, &readings).await.rows.len(), 2, "it has the followers of the first key");
 
-    sqlx::raw_sql("set statement_timeout = '2s'").execute(&mut other).await.unwrap();
     let new = Owner::take(&world.pool).await;
     let heads = sqlx::query("select tidings.unpark_heads(array[$1])").bind(lane).execute(&mut other).await;
     assert!(heads.is_ok(), "a takeover waits for nobody");

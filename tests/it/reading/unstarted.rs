@@ -26,8 +26,11 @@ impl Asked {
         let world = World::new(&["order:placed", "order:stored"]).await;
         let lane = world.subscriber("one", "order:placed").await;
         let worker = world.worker(held.clone()).await;
-        world.wake(&[lane]);
-        held.wait_until("the lane is taken up", |traffic| traffic.opened > 0).await;
+        eventually(SOON, "the lane is taken up", || async {
+            world.wake(&[lane]);
+            (held.traffic().opened > 0).then_some(())
+        })
+        .await;
         let mut events = Vec::new();
         for _ in 0..ROWS {
             events.push(world.register(Draft::new("order:stored")).await);

@@ -111,13 +111,10 @@ impl Pump {
             if !lane.ready || lane.reading || leaving {
                 continue;
             }
-            let mut capacity = lane.capacity(now);
-            if lane.careful && self.shared.careful.available_permits() == 0 {
-                capacity = 0;
-            }
+            let capacity = lane.capacity(now);
             if capacity == 0 {
                 // It comes back when a delivery returns, or at this time.
-                if let Some(at) = lane.reopens_at(now) {
+                if let Some(at) = lane.reopens_at(now).filter(|at| *at > now) {
                     lane.due_at(at);
                     self.set_timer(id);
                 }

@@ -74,13 +74,18 @@ impl Pump {
         if self.state.epoch != holdings.epoch {
             self.state.epoch = holdings.epoch;
             self.state.bound.clear();
-            let ids: Vec<i32> = self.state.lanes.keys().copied().collect();
-            for id in ids {
-                if let Some(lane) = self.state.lanes.get_mut(&id) {
-                    lane.rewind();
-                }
-                self.enqueue(id);
+            self.rewind_all();
+        }
+    }
+
+    /// Reads every lane from its beginning next time; rows that are in hand are known and left alone.
+    pub(super) fn rewind_all(&mut self) {
+        let ids: Vec<i32> = self.state.lanes.keys().copied().collect();
+        for id in ids {
+            if let Some(lane) = self.state.lanes.get_mut(&id) {
+                lane.rewind();
             }
+            self.enqueue(id);
         }
     }
 
