@@ -13,7 +13,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::PgTransaction;
 use tidings::{
-    Event, Options, catalogue, deliverer::Memory, register::DELAY_MAX, register_event, register_event_with,
+    Event, Options, catalogue, deliverer::Memory, register::DELAY_MAX, register_event,
+    register_event_with,
 };
 use tidings_tests::{Draft, SOON, World, eventually};
 use uuid::Uuid;
@@ -94,11 +95,12 @@ async fn several_subscriptions_of_one_subscriber_make_one_delivery_under_the_low
     let mut tx = world.pool.begin().await.unwrap();
     register_event(&mut tx, &failed("p1", "j1")).await.unwrap();
     tx.commit().await.unwrap();
-    let rows: Vec<(i32, i32, bool)> =
-        sqlx::query_as("select subscriber_id, subscription_id, key_hash is not null from tidings.delivery")
-            .fetch_all(&world.pool)
-            .await
-            .unwrap();
+    let rows: Vec<(i32, i32, bool)> = sqlx::query_as(
+        "select subscriber_id, subscription_id, key_hash is not null from tidings.delivery",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
     assert_eq!(rows, [(id, lowest, true)], "one row, and in order because one of them asks for it");
 }
 
@@ -112,9 +114,11 @@ async fn subscription_gets_the_events_of_its_own_scope_alone() {
         subscribers.push(id);
     }
     // A job of the same project, the same job, the same name of a job in another project.
-    for ((project, job), expected) in
-        [(("p1", "b"), &subscribers[..2]), (("p1", "a"), &subscribers[..]), (("p2", "a"), &subscribers[..1])]
-    {
+    for ((project, job), expected) in [
+        (("p1", "b"), &subscribers[..2]),
+        (("p1", "a"), &subscribers[..]),
+        (("p2", "a"), &subscribers[..1]),
+    ] {
         let mut tx = world.pool.begin().await.unwrap();
         let event = register_event(&mut tx, &failed(project, job)).await.unwrap();
         tx.commit().await.unwrap();
@@ -182,7 +186,11 @@ async fn deliveries_of_a_removed_subscriber_go_with_it() {
     for n in 0..3 {
         world.register(Draft::new("order:placed").number(n)).await;
     }
-    sqlx::query("select tidings.remove_subscriber_v1($1)").bind(gone).execute(&world.pool).await.unwrap();
+    sqlx::query("select tidings.remove_subscriber_v1($1)")
+        .bind(gone)
+        .execute(&world.pool)
+        .await
+        .unwrap();
     assert_eq!(world.pending().await, 3);
     world.register(Draft::new("order:placed").number(3)).await;
     let memory = Memory::new();
@@ -223,12 +231,15 @@ async fn every_type_of_a_synced_catalogue_can_be_registered() {
         register_event(&mut tx, event).await.unwrap();
     }
     tx.commit().await.unwrap();
-    let stored: Vec<(String, i16)> = sqlx::query_as("select type, version from tidings.event order by type")
-        .fetch_all(&world.pool)
-        .await
-        .unwrap();
-    let declared: Vec<_> =
-        catalogue.iter().map(|declared| (declared.name.as_str().to_owned(), declared.version)).collect();
+    let stored: Vec<(String, i16)> =
+        sqlx::query_as("select type, version from tidings.event order by type")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
+    let declared: Vec<_> = catalogue
+        .iter()
+        .map(|declared| (declared.name.as_str().to_owned(), declared.version))
+        .collect();
     assert_eq!(stored, declared);
 }
 
@@ -238,7 +249,8 @@ async fn registering_works_at_every_isolation_level() {
     world.subscriber("one", "**").await;
     let mut expected = 0;
     for level in ["read committed", "repeatable read", "serializable"] {
-        let (mut one, mut two) = (world.pool.begin().await.unwrap(), world.pool.begin().await.unwrap());
+        let (mut one, mut two) =
+            (world.pool.begin().await.unwrap(), world.pool.begin().await.unwrap());
         for tx in [&mut one, &mut two] {
             let set = format!("set transaction isolation level {level}");
             sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&mut **tx).await.unwrap();
@@ -260,7 +272,7 @@ async fn delay_and_time_of_occurrence_are_kept() {
     let world = world().await;
     world.subscriber("one", "order:placed").await;
     let occurred_at = DateTime::<Utc>::from_timestamp(1_700_000_000, 123_456_000).unwrap();
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let options = Options::default().delay(hour).occurred_at(occurred_at);
     let mut tx = world.pool.begin().await.unwrap();
     register_event_with(&mut tx, &placed(1), options).await.unwrap();
@@ -281,8 +293,12 @@ async fn delay_without_end_is_refused_and_leaves_the_transaction_usable() {
     // What went wrong: the sum was out of the range of a timestamp, and the error took the caller's transaction along.
     let world = world().await;
     let mut tx = world.pool.begin().await.unwrap();
-    let endless = register_event_with(&mut tx, &placed(1), Options::default().delay(Duration::MAX)).await;
-    assert!(matches!(endless, Err(tidings::Error::OutOfRange { field: "delay", .. })), "{endless:?}");
+    let endless =
+        register_event_with(&mut tx, &placed(1), Options::default().delay(Duration::MAX)).await;
+    assert!(
+        matches!(endless, Err(tidings::Error::OutOfRange { field: "delay", .. })),
+        "{endless:?}"
+    );
     register_event_with(&mut tx, &placed(1), Options::default().delay(DELAY_MAX)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(world.value::<i64>("select count(*) from tidings.event").await, 1);
@@ -327,10 +343,20 @@ async fn unsubscribing_leaves_what_was_registered_before() {
     let id = world.bare_subscriber("one", "memory", serde_json::json!({})).await;
     let subscription = world.subscribe(id, "order:placed", "", false).await;
     world.register(Draft::new("order:placed").number(1)).await;
-    sqlx::query("select tidings.unsubscribe_v1($1)").bind(subscription).execute(&world.pool).await.unwrap();
+    sqlx::query("select tidings.unsubscribe_v1($1)")
+        .bind(subscription)
+        .execute(&world.pool)
+        .await
+        .unwrap();
     world.register(Draft::new("order:placed").number(2)).await;
     let memory = Memory::new();
     let _worker = world.worker(memory.clone()).await;
-    eventually(SOON, "the first is delivered", || async { (world.pending().await == 0).then_some(()) }).await;
-    assert_eq!(memory.deliveries().iter().map(|d| d.event.payload.as_str()).collect::<Vec<_>>(), [r#"{"n":1}"#]);
+    eventually(SOON, "the first is delivered", || async {
+        (world.pending().await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(
+        memory.deliveries().iter().map(|d| d.event.payload.as_str()).collect::<Vec<_>>(),
+        [r#"{"n":1}"#]
+    );
 }

@@ -8,7 +8,10 @@ use sqlx::{AssertSqlSafe, Connection};
 use tidings::deliverer::{Answer, Memory, Verdict};
 use tidings_tests::{
     Draft, SOON, World, eventually,
-    world::{held::Held, owner::{Owner, Reading, Summary}},
+    world::{
+        held::Held,
+        owner::{Owner, Reading, Summary},
+    },
 };
 
 /// Makes `lanes` subscribers of the kind `memory` with `rows` due deliveries each, one event for each row.
@@ -32,10 +35,12 @@ async fn fill(world: &World, lanes: i32, rows: i32) {
 
 /// Returns the lanes of [`fill`].
 async fn filled(world: &World) -> Vec<i32> {
-    sqlx::query_scalar("select subscriber_id from tidings.subscriber where kind = 'memory' order by 1")
-        .fetch_all(&world.pool)
-        .await
-        .unwrap()
+    sqlx::query_scalar(
+        "select subscriber_id from tidings.subscriber where kind = 'memory' order by 1",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap()
 }
 
 /// Registers an event whose payload has exactly a mebibyte, less a few bytes for its number.
@@ -47,7 +52,8 @@ async fn register_mebibyte(world: &World, n: u64) {
 #[tokio::test]
 async fn answer_is_bounded_in_bytes_and_the_rest_of_a_lane_comes_with_the_next_calls() {
     let world = World::new(&["order:placed"]).await;
-    let mut lanes = [world.subscriber("a", "order:*").await, world.subscriber("b", "order:*").await];
+    let mut lanes =
+        [world.subscriber("a", "order:*").await, world.subscriber("b", "order:*").await];
     lanes.sort_unstable();
     for n in 0..7 {
         register_mebibyte(&world, n).await;
@@ -58,8 +64,11 @@ async fn answer_is_bounded_in_bytes_and_the_rest_of_a_lane_comes_with_the_next_c
     let mut read = [Vec::new(), Vec::new()];
     let mut sizes = Vec::new();
     while read.iter().flatten().count() < 14 {
-        let readings: Vec<Reading> =
-            lanes.iter().zip(after).map(|(lane, after)| Reading { lane: *lane, limit: 100, after }).collect();
+        let readings: Vec<Reading> = lanes
+            .iter()
+            .zip(after)
+            .map(|(lane, after)| Reading { lane: *lane, limit: 100, after })
+            .collect();
         let rows = owner.fetch(&mut conn, &readings).await.rows;
         assert!(rows.len() <= 5, "four mebibytes, and the row with which they are reached");
         assert_eq!(rows.iter().filter(|row| row.cut).count(), usize::from(rows.len() == 5));
@@ -104,16 +113,21 @@ async fn scan_goes_round_over_all_lanes_and_says_when_each_is_due() {
     let world = World::new(&[]).await;
     fill(&world, 25, 2).await;
     let lanes = filled(&world).await;
-    sqlx::query("update tidings.delivery set due_at = 'infinity' where subscriber_id = $1").bind(lanes[3]).execute(&world.pool).await.unwrap();
+    sqlx::query("update tidings.delivery set due_at = 'infinity' where subscriber_id = $1")
+        .bind(lanes[3])
+        .execute(&world.pool)
+        .await
+        .unwrap();
     sqlx::query("update tidings.delivery set due_at = clock_timestamp() + interval '1 hour' where subscriber_id = $1").bind(lanes[4]).execute(&world.pool).await.unwrap();
     let mut found: Vec<(i32, Option<i64>)> = Vec::new();
     loop {
         let after = found.last().map_or(-1, |(lane, _)| *lane);
-        let pass: Vec<(i32, Option<i64>)> = sqlx::query_as("select lane, due_in_ms from tidings.scan_v1($1, 10)")
-            .bind(after)
-            .fetch_all(&world.pool)
-            .await
-            .unwrap();
+        let pass: Vec<(i32, Option<i64>)> =
+            sqlx::query_as("select lane, due_in_ms from tidings.scan_v1($1, 10)")
+                .bind(after)
+                .fetch_all(&world.pool)
+                .await
+                .unwrap();
         let last = pass.len() < 10;
         found.extend(pass);
         if last {
@@ -159,7 +173,11 @@ async fn retry_of_a_delivery_in_flight_does_not_send_it_again() {
     let worker = world.worker(held.clone()).await;
     world.register(Draft::new("order:placed")).await;
     held.wait_for(1).await;
-    assert!(world.value::<bool>("select bool_and(tidings.retry(delivery_id)) from tidings.delivery").await);
+    assert!(
+        world
+            .value::<bool>("select bool_and(tidings.retry(delivery_id)) from tidings.delivery")
+            .await
+    );
     // Whatever moves it, the row is not where it was read any more, and what was delivered is not sent again.
     world.execute("update tidings.delivery set due_at = clock_timestamp()").await;
     held.release();
@@ -179,8 +197,15 @@ async fn follower_of_a_key_stays_behind_its_head_when_it_is_retried() {
     let mut conn = world.database.connect().await;
     let rows = owner.fetch(&mut conn, &[Reading::all(id)]).await.rows;
     assert_eq!(rows.iter().map(|row| row.parked).collect::<Vec<_>>(), [false, true, true]);
-    assert!(world.value::<bool>("select bool_and(tidings.retry(delivery_id)) from tidings.delivery").await);
-    assert_eq!(world.value::<i64>("select count(*) from tidings.delivery where due_at = 'infinity'").await, 2);
+    assert!(
+        world
+            .value::<bool>("select bool_and(tidings.retry(delivery_id)) from tidings.delivery")
+            .await
+    );
+    assert_eq!(
+        world.value::<i64>("select count(*) from tidings.delivery where due_at = 'infinity'").await,
+        2
+    );
 }
 
 #[tokio::test]
@@ -212,8 +237,11 @@ async fn stale_owner_settles_nothing_and_fetches_nothing() {
     let mut conn = world.database.connect().await;
     let rows = stale.fetch(&mut conn, &[Reading::all(lane)]).await.rows;
     let owner = Owner::take(&world.pool).await;
-    let settlements: Vec<_> =
-        rows.iter().zip(["delivered", "retry", "bury"]).map(|(row, outcome)| row.settled(outcome)).collect();
+    let settlements: Vec<_> = rows
+        .iter()
+        .zip(["delivered", "retry", "bury"])
+        .map(|(row, outcome)| row.settled(outcome))
+        .collect();
     let worked = stale.work(&mut conn, &settlements, &[Reading::all(lane)]).await.unwrap();
     assert_eq!(worked.summary.lost, rows.iter().map(|row| row.delivery_id).collect::<Vec<_>>());
     assert!(worked.rows.is_empty());
@@ -221,5 +249,8 @@ async fn stale_owner_settles_nothing_and_fetches_nothing() {
     let mut tx = conn.begin().await.unwrap();
     assert_eq!(owner.settle(&mut tx, &settlements).await, Summary::default());
     tx.commit().await.unwrap();
-    assert_eq!((world.pending().await, world.value::<i64>("select count(*) from tidings.dead").await), (1, 1));
+    assert_eq!(
+        (world.pending().await, world.value::<i64>("select count(*) from tidings.dead").await),
+        (1, 1)
+    );
 }

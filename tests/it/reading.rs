@@ -40,7 +40,8 @@ impl Writer {
         let event = world.register(Draft::new("order:stored")).await;
         let mut conn = world.database.connect().await;
         sqlx::raw_sql("begin; select pg_current_xact_id()").execute(&mut conn).await.unwrap();
-        let due_at = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut conn).await.unwrap();
+        let due_at =
+            sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut conn).await.unwrap();
         Self { conn, event, due_at }
     }
 
@@ -71,9 +72,11 @@ impl Writer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_that_writers_commit_in_any_order_is_delivered_and_a_sweep_has_nothing_to_find() {
+async fn everything_that_writers_commit_in_any_order_is_delivered_and_a_sweep_has_nothing_to_find()
+{
     let world = Arc::new(World::new(&["order:placed", "order:stored"]).await);
-    let lanes = [world.subscriber("a", "order:placed").await, world.subscriber("b", "order:placed").await];
+    let lanes =
+        [world.subscriber("a", "order:placed").await, world.subscriber("b", "order:placed").await];
     let memory = Memory::new();
     let worker = world.worker(memory.clone()).await;
     let committed = Arc::new(Mutex::new(Vec::new()));
@@ -192,7 +195,10 @@ async fn without_holds(world: &World, worker: &Guard) -> PgConnection {
     worker.running.holdings().changed().await.unwrap();
     let mut conn = world.database.connect().await;
     // A lock that needs no id of a transaction: an id would hold the bound back.
-    sqlx::raw_sql("begin; lock table tidings.worker in share mode").execute(&mut conn).await.unwrap();
+    sqlx::raw_sql("begin; lock table tidings.worker in share mode")
+        .execute(&mut conn)
+        .await
+        .unwrap();
     conn
 }
 
@@ -202,7 +208,10 @@ async fn read_again(world: &World, worker: &Guard, lane: i32) {
     for _ in 0..2 {
         let calls = worker.running.counts().calls;
         world.wake(&[lane]);
-        eventually(SOON, "the lane is read", || async { (worker.running.counts().calls > calls).then_some(()) }).await;
+        eventually(SOON, "the lane is read", || async {
+            (worker.running.counts().calls > calls).then_some(())
+        })
+        .await;
     }
 }
 
@@ -239,7 +248,12 @@ async fn owner_that_another_has_replaced_settles_nothing_of_what_it_had() {
     let other = Owner::take(&world.pool).await;
     held.release();
     held.wait_until("it is dropped or through", |traffic| traffic.inside == 0).await;
-    worker.running.holdings().wait_for(|held| held.shards.keys().all(|id| &*id.group != "memory")).await.unwrap();
+    worker
+        .running
+        .holdings()
+        .wait_for(|held| held.shards.keys().all(|id| &*id.group != "memory"))
+        .await
+        .unwrap();
     assert_eq!(world.pending().await, 1, "it is the other's now");
     assert_eq!(world.value::<i64>("select count(*) from tidings.attempt").await, 0);
     other.leave(&world.pool).await;

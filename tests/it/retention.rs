@@ -43,16 +43,25 @@ async fn register_long_ago(world: &World, draft: Draft<'_>) -> Uuid {
     .unwrap();
     for table in ["delivery", "expansion"] {
         let statement = format!("update tidings.{table} set event_id = $2 where event_id = $1");
-        sqlx::query(AssertSqlSafe(statement)).bind(event).bind(old).execute(&world.pool).await.unwrap();
+        sqlx::query(AssertSqlSafe(statement))
+            .bind(event)
+            .bind(old)
+            .execute(&world.pool)
+            .await
+            .unwrap();
     }
     old
 }
 
 /// Starts a worker, which looks after the tables first.
 async fn look_after(world: &World, memory: &Memory) -> Guard {
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     let retention = Retention { events: 30 * day, attempts: 10 * day, dead: 60 * day };
-    world.worker_with(Worker::builder(world.pool.clone()).deliverer(memory.clone()).retention(retention)).await
+    world
+        .worker_with(
+            Worker::builder(world.pool.clone()).deliverer(memory.clone()).retention(retention),
+        )
+        .await
 }
 
 /// Looks after the tables until a query says so, and no longer.
@@ -89,7 +98,7 @@ async fn partition_stays_while_a_delivery_of_it_is_pending_and_goes_when_it_is_s
     world.subscriber("one", "order:placed").await;
     make_old_partitions(&world, DAYS + 1).await;
     make_old_partitions(&world, 20).await;
-    let draft = Draft { delay: Duration::from_secs(3600), ..Draft::new("order:placed").number(7) };
+    let draft = Draft { delay: Duration::from_hours(1), ..Draft::new("order:placed").number(7) };
     let event = register_long_ago(&world, draft).await;
     let memory = Memory::new();
     let worker = look_after(&world, &memory).await;
@@ -98,7 +107,7 @@ async fn partition_stays_while_a_delivery_of_it_is_pending_and_goes_when_it_is_s
         (world.value::<Vec<i32>>(KEPT).await == [DAYS, 20]).then_some(())
     })
     .await;
-    advance_deliveries(&world.pool, Duration::from_secs(3600)).await;
+    advance_deliveries(&world.pool, Duration::from_hours(1)).await;
     world.drained().await;
     assert!(worker.stop().await);
     assert_eq!(memory.event_ids(), [event]);
@@ -121,7 +130,8 @@ async fn partition_stays_while_a_fan_out_of_it_is_pending() {
     world
         .execute("insert into tidings.expansion (event_id, due_at, registered_at) select event_id, now(), now() from tidings.event")
         .await;
-    let retire = "select bool_or(tidings.retire_partition(parent, starts_at, 1000)) from tidings.partition
+    let retire =
+        "select bool_or(tidings.retire_partition(parent, starts_at, 1000)) from tidings.partition
                   where parent = 'event' and ends_at < clock_timestamp() - interval '30 days'";
     assert!(!world.value::<bool>(retire).await);
     world.execute("delete from tidings.expansion").await;
@@ -129,7 +139,8 @@ async fn partition_stays_while_a_fan_out_of_it_is_pending() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_deliveries_of_a_paused_subscriber_are_buried_with_their_payload_and_hold_no_partition() {
+async fn old_deliveries_of_a_paused_subscriber_are_buried_with_their_payload_and_hold_no_partition()
+{
     let world = World::new(&["order:placed"]).await;
     let paused = world.bare_subscriber("paused", "memory", serde_json::json!({})).await;
     world.subscribe(paused, "order:placed", "", true).await;
@@ -145,10 +156,17 @@ async fn old_deliveries_of_a_paused_subscriber_are_buried_with_their_payload_and
     )
     .await;
     let dead: Vec<(Uuid, String, i16, String)> =
-        sqlx::query_as("select event_id, reason, attempts, payload::text from tidings.dead").fetch_all(&world.pool).await.unwrap();
+        sqlx::query_as("select event_id, reason, attempts, payload::text from tidings.dead")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
     assert_eq!(dead, [(event, "retention".to_owned(), 0, r#"{"n":7}"#.to_owned())]);
     // What is young stays, and is the head of its key now.
-    let due: Vec<bool> = sqlx::query_scalar("select due_at < clock_timestamp() from tidings.delivery").fetch_all(&world.pool).await.unwrap();
+    let due: Vec<bool> =
+        sqlx::query_scalar("select due_at < clock_timestamp() from tidings.delivery")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
     assert_eq!(due, [true]);
 }
 
@@ -183,11 +201,13 @@ async fn attempts_and_dead_letters_and_what_a_removed_subscriber_has_left_go_at_
         )
         .await;
     // Registered by somebody who had not seen the removal yet.
-    sqlx::query("update tidings.subscriber set deleted_at = clock_timestamp() where subscriber_id = $1")
-        .bind(gone)
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    sqlx::query(
+        "update tidings.subscriber set deleted_at = clock_timestamp() where subscriber_id = $1",
+    )
+    .bind(gone)
+    .execute(&world.pool)
+    .await
+    .unwrap();
     look_after_until(
         &world,
         "all of it goes",
@@ -212,7 +232,11 @@ async fn idempotency_keys_go_with_the_partition_of_their_day() {
         .await;
     // A day that is kept for a delivery keeps its keys.
     world.subscriber("one", "order:placed").await;
-    register_long_ago(&world, Draft { delay: Duration::from_secs(3600), ..Draft::new("order:placed") }).await;
+    register_long_ago(
+        &world,
+        Draft { delay: Duration::from_hours(1), ..Draft::new("order:placed") },
+    )
+    .await;
     look_after_until(
         &world,
         "the oldest go",

@@ -35,8 +35,19 @@ async fn pattern_matches_part_by_part() {
         ("order:placed", &TYPES[..1]),
         ("*:placed", &["order:placed", "orders:placed"]),
         ("order:*:placed", &["order:line:placed", "order:line-part:placed"]),
-        ("order:**", &["order:placed", "order:line:placed", "order:line:part:placed", "order:line-part:placed"]),
-        ("order:**:placed", &["order:line:placed", "order:line:part:placed", "order:line-part:placed"]),
+        (
+            "order:**",
+            &[
+                "order:placed",
+                "order:line:placed",
+                "order:line:part:placed",
+                "order:line-part:placed",
+            ],
+        ),
+        (
+            "order:**:placed",
+            &["order:line:placed", "order:line:part:placed", "order:line-part:placed"],
+        ),
         ("**", &TYPES),
         ("*:*:*:*", &["order:line:part:placed"]),
     ] {
@@ -66,7 +77,9 @@ async fn scope_covers_whole_elements() {
     let world = World::new(&["job:failed"]).await;
     let mut ids = Vec::new();
     for scope in ["", "project=p1", "project=p1/job=j1"] {
-        let id = world.bare_subscriber(&format!("s{}", ids.len()), "memory", serde_json::json!({})).await;
+        let id = world
+            .bare_subscriber(&format!("s{}", ids.len()), "memory", serde_json::json!({}))
+            .await;
         world.subscribe(id, "job:failed", scope, false).await;
         ids.push(id);
     }
@@ -97,8 +110,11 @@ async fn subscribing_twice_is_one_subscription_and_coming_back_is_a_new_one() {
     assert_eq!(lanes(&world, event).await, [id]);
 
     for expected in [true, false] {
-        let removed: bool =
-            sqlx::query_scalar("select tidings.unsubscribe_v1($1)").bind(first).fetch_one(&world.pool).await.unwrap();
+        let removed: bool = sqlx::query_scalar("select tidings.unsubscribe_v1($1)")
+            .bind(first)
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
         assert_eq!(removed, expected);
         assert!(!is_told(&world, "order:placed").await);
     }
@@ -127,12 +143,13 @@ async fn asking_for_order_is_an_edit_a_soft_delete_and_a_new_row() {
     .unwrap();
     assert_eq!(rows, [(plain, false, false), (ordered, true, true)]);
     let event = world.register(Draft::new("order:placed").key("k")).await;
-    let row: (i32, bool) =
-        sqlx::query_as("select subscription_id, key_hash is not null from tidings.delivery where event_id = $1")
-            .bind(event)
-            .fetch_one(&world.pool)
-            .await
-            .unwrap();
+    let row: (i32, bool) = sqlx::query_as(
+        "select subscription_id, key_hash is not null from tidings.delivery where event_id = $1",
+    )
+    .bind(event)
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
     assert_eq!(row, (ordered, true));
 }
 
@@ -143,7 +160,8 @@ async fn type_and_pattern_that_come_at_the_same_time_find_each_other() {
         let id = world.bare_subscriber("one", "memory", serde_json::json!({})).await;
         let add_type = sync("order:placed", "");
         let add_pattern = format!("select tidings.subscribe_v1({id}, 'order:*', '', '', false)");
-        let (first, second) = if type_first { (add_type, add_pattern) } else { (add_pattern, add_type) };
+        let (first, second) =
+            if type_first { (add_type, add_pattern) } else { (add_pattern, add_type) };
         let mut conn = world.database.connect().await;
         let mut tx = conn.begin().await.unwrap();
         run(&mut tx, &first).await;
@@ -163,7 +181,9 @@ async fn sync_of_a_catalogue_and_a_new_subscription_wait_for_each_other_without_
     let mut conn = world.database.connect().await;
     let mut tx = conn.begin().await.unwrap();
     run(&mut tx, &sync("order:placed", "changed")).await;
-    let subscribing = meanwhile(&world, format!("select tidings.subscribe_v1({id}, 'order:*', '', '', false)")).await;
+    let subscribing =
+        meanwhile(&world, format!("select tidings.subscribe_v1({id}, 'order:*', '', '', false)"))
+            .await;
     run(&mut tx, &sync("order:shipped", "")).await;
     tx.commit().await.unwrap();
     subscribing.await.unwrap();

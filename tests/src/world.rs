@@ -173,7 +173,10 @@ impl World {
 
     /// Returns how many deliveries are pending.
     pub async fn pending(&self) -> i64 {
-        sqlx::query_scalar("select count(*) from tidings.delivery").fetch_one(&self.pool).await.unwrap()
+        sqlx::query_scalar("select count(*) from tidings.delivery")
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
     }
 
     /// Waits until nothing is pending.

@@ -35,7 +35,8 @@ async fn key_with_another_content_type_or_version_is_refused_and_names_the_event
     let mut tx = world.pool.begin().await.unwrap();
     let first = register_event_with(&mut tx, &placed(1), key("order-7")).await.unwrap();
     let content = register_event_with(&mut tx, &placed(2), key("order-7")).await.unwrap_err();
-    let of_type = register_event_with(&mut tx, &failed("p", "j"), key("order-7")).await.unwrap_err();
+    let of_type =
+        register_event_with(&mut tx, &failed("p", "j"), key("order-7")).await.unwrap_err();
     for error in [content, of_type] {
         assert!(
             matches!(error, Error::IdempotencyConflict { event_id } if event_id == first.event_id),
@@ -84,7 +85,8 @@ async fn fifty_transactions_with_one_key_make_one_event() {
             use sqlx::Connection as _;
             barrier.wait().await;
             let mut tx = conn.begin().await.unwrap();
-            let registered = register_event_with(&mut tx, &placed(1), key("order-7")).await.unwrap();
+            let registered =
+                register_event_with(&mut tx, &placed(1), key("order-7")).await.unwrap();
             tx.commit().await.unwrap();
             registered
         }));
@@ -112,7 +114,8 @@ async fn id_of_the_callers_own_is_registered_once() {
     let other = register_event_with(&mut tx, &placed(2), own()).await.unwrap_err();
     assert!(matches!(other, Error::EventConflict { event_id } if event_id == id), "{other}");
     // With a key as well, which must not be used up by an id that is taken.
-    let both = register_event_with(&mut tx, &placed(2), own().idempotency_key("k")).await.unwrap_err();
+    let both =
+        register_event_with(&mut tx, &placed(2), own().idempotency_key("k")).await.unwrap_err();
     assert!(matches!(both, Error::EventConflict { .. }), "{both}");
     let free = register_event_with(&mut tx, &placed(3), key("k")).await.unwrap();
     assert!(!free.repeated);

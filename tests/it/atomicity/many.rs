@@ -25,10 +25,18 @@ async fn many_events_are_registered_in_one_call_and_reach_who_each_of_them_would
     let expected = [(0, one), (0, all), (1, all), (2, one), (2, all), (3, all)];
     assert_eq!(routed, expected.map(|(n, lane)| (ids[n], lane)));
     let stored: Vec<(String, String)> =
-        sqlx::query_as("select type, scope from tidings.event order by event_id").fetch_all(&world.pool).await.unwrap();
-    let stored: Vec<_> = stored.iter().map(|(name, scope)| (name.as_str(), scope.as_str())).collect();
-    let expected =
-        [("order:placed", ""), ("job:failed", "project=p1/job=a"), ("order:placed", ""), ("job:failed", "project=p2/job=b")];
+        sqlx::query_as("select type, scope from tidings.event order by event_id")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
+    let stored: Vec<_> =
+        stored.iter().map(|(name, scope)| (name.as_str(), scope.as_str())).collect();
+    let expected = [
+        ("order:placed", ""),
+        ("job:failed", "project=p1/job=a"),
+        ("order:placed", ""),
+        ("job:failed", "project=p2/job=b"),
+    ];
     assert_eq!(stored, expected);
 }
 
@@ -36,13 +44,18 @@ async fn many_events_are_registered_in_one_call_and_reach_who_each_of_them_would
 async fn one_that_is_refused_takes_its_call_along_and_leaves_the_transaction() {
     let world = world().await;
     world.subscriber("one", "**").await;
-    world.execute("update tidings.event_type set retired_at = now() where type = 'job:failed'").await;
+    world
+        .execute("update tidings.event_type set retired_at = now() where type = 'job:failed'")
+        .await;
     let mut tx = world.pool.begin().await.unwrap();
     register_event(&mut tx, &placed(1)).await.unwrap();
     let events: [&dyn Event; 3] = [&placed(2), &failed("p", "j"), &placed(3)];
     let error = register_events(&mut tx, &events).await.unwrap_err();
     // It is the second that was refused, and the error says so.
-    assert!(matches!(&error, Error::RetiredType { event_type } if event_type == "job:failed"), "{error}");
+    assert!(
+        matches!(&error, Error::RetiredType { event_type } if event_type == "job:failed"),
+        "{error}"
+    );
     note(&mut tx).await;
     register_event(&mut tx, &placed(4)).await.unwrap();
     tx.commit().await.unwrap();
@@ -81,8 +94,13 @@ async fn sql_callers_register_many_in_one_call_too() {
     assert_eq!(world.pending().await, 2);
 
     // All or nothing, and the error is the one of the event that cannot be registered.
-    let events = json!([{"type": "order:placed", "payload": {}}, {"type": "order:lost", "payload": {}}]);
-    let error = sqlx::query("select tidings.register_events($1::json)").bind(&events).execute(&world.pool).await.unwrap_err();
+    let events =
+        json!([{"type": "order:placed", "payload": {}}, {"type": "order:lost", "payload": {}}]);
+    let error = sqlx::query("select tidings.register_events($1::json)")
+        .bind(&events)
+        .execute(&world.pool)
+        .await
+        .unwrap_err();
     assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("TD001"));
     assert_eq!(world.pending().await, 2);
 }

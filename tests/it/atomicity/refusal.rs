@@ -30,6 +30,7 @@ struct Broken {
     total: u64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
 fn fail<S: Serializer>(_: &u64, _: S) -> Result<S::Ok, S::Error> {
     Err(serde::ser::Error::custom("no total"))
 }
@@ -52,15 +53,22 @@ async fn refused(tx: &mut PgTransaction<'_>, event: &dyn Event, options: Options
 fn text(error: &Error) -> String {
     // Ids differ from run to run.
     let words = error.to_string();
-    words.split(' ').map(|word| if Uuid::parse_str(word.trim_matches(',')).is_ok() { "ID" } else { word }).collect::<Vec<_>>().join(" ")
+    words
+        .split(' ')
+        .map(|word| if Uuid::parse_str(word.trim_matches(',')).is_ok() { "ID" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of all refusals")]
 async fn every_refusal_says_why_and_leaves_the_transaction_usable() {
     let world = world().await;
     world.subscriber("one", "**").await;
     world.types(&["order:closed"]).await;
-    world.execute("update tidings.event_type set retired_at = now() where type = 'order:closed'").await;
+    world
+        .execute("update tidings.event_type set retired_at = now() where type = 'order:closed'")
+        .await;
     let mut tx = world.pool.begin().await.unwrap();
     let own: Uuid = world.value("select overlay(tidings.uuid_floor(clock_timestamp())::text placing '7abc' from 15)::uuid").await;
     let taken = Options::default().idempotency_key("taken");
@@ -68,19 +76,63 @@ async fn every_refusal_says_why_and_leaves_the_transaction_usable() {
 
     let none = Options::default;
     let cases: Vec<(Box<dyn Event>, Options, &str)> = vec![
-        (Box::new(Unknown {}), none(), "event type `order:lost` version 1 is not in the database's catalogue; sync the application's catalogue at start"),
-        (Box::new(NextVersion {}), none(), "event type `order:placed` version 2 is not in the database's catalogue; sync the application's catalogue at start"),
-        (Box::new(Retired {}), none(), "event type `order:closed` is retired; register its successor"),
+        (
+            Box::new(Unknown {}),
+            none(),
+            "event type `order:lost` version 1 is not in the database's catalogue; sync the application's catalogue at start",
+        ),
+        (
+            Box::new(NextVersion {}),
+            none(),
+            "event type `order:placed` version 2 is not in the database's catalogue; sync the application's catalogue at start",
+        ),
+        (
+            Box::new(Retired {}),
+            none(),
+            "event type `order:closed` is retired; register its successor",
+        ),
         (Box::new(Broken { total: 1 }), none(), "build the notification view of `order:placed`"),
         (Box::new(failed("", "j")), none(), "build the scope of `job:failed`"),
-        (Box::new(body(json!("x".repeat(1_048_576)))), none(), "the notification view of `order:placed` has 1048587 bytes, and 1048576 are allowed; send a reference to large data"),
-        (Box::new(body(nested(64))), none(), "the notification view of `order:placed` nests deeper than 64 levels; flatten it"),
-        (Box::new(placed(1)), none().tenant("x".repeat(256)), "the tenant has 256 bytes, and 255 are allowed; use its SHA-256 instead"),
-        (Box::new(placed(1)), none().ordering_key("x".repeat(256)), "the ordering key has 256 bytes, and 255 are allowed; use its SHA-256 instead"),
-        (Box::new(placed(1)), none().idempotency_key("x".repeat(256)), "the idempotency key has 256 bytes, and 255 are allowed; use its SHA-256 instead"),
-        (Box::new(placed(2)), taken, "the idempotency key was used for event ID which has other content; use a key that belongs to this one event"),
-        (Box::new(placed(2)), none().event_id(own), "event id ID was used for an event with other content"),
-        (Box::new(placed(1)), none().event_id(Uuid::nil()), "event id ID is not a UUIDv7 of the last or the next hour; leave it out"),
+        (
+            Box::new(body(json!("x".repeat(1_048_576)))),
+            none(),
+            "the notification view of `order:placed` has 1048587 bytes, and 1048576 are allowed; send a reference to large data",
+        ),
+        (
+            Box::new(body(nested(64))),
+            none(),
+            "the notification view of `order:placed` nests deeper than 64 levels; flatten it",
+        ),
+        (
+            Box::new(placed(1)),
+            none().tenant("x".repeat(256)),
+            "the tenant has 256 bytes, and 255 are allowed; use its SHA-256 instead",
+        ),
+        (
+            Box::new(placed(1)),
+            none().ordering_key("x".repeat(256)),
+            "the ordering key has 256 bytes, and 255 are allowed; use its SHA-256 instead",
+        ),
+        (
+            Box::new(placed(1)),
+            none().idempotency_key("x".repeat(256)),
+            "the idempotency key has 256 bytes, and 255 are allowed; use its SHA-256 instead",
+        ),
+        (
+            Box::new(placed(2)),
+            taken,
+            "the idempotency key was used for event ID which has other content; use a key that belongs to this one event",
+        ),
+        (
+            Box::new(placed(2)),
+            none().event_id(own),
+            "event id ID was used for an event with other content",
+        ),
+        (
+            Box::new(placed(1)),
+            none().event_id(Uuid::nil()),
+            "event id ID is not a UUIDv7 of the last or the next hour; leave it out",
+        ),
     ];
     for (event, options, expected) in cases {
         let error = refused(&mut tx, &*event, options).await;
@@ -106,7 +158,9 @@ async fn text_that_the_database_cannot_store_is_refused_before_anything_is_sent(
     }
     // In a payload and in a scope it is written as an escape, and may stand.
     register_event_with(&mut tx, &body(json!("a\0b")), Options::default()).await.unwrap();
-    register_event_with(&mut tx, &failed("a\0b", "j"), Options::default().ordering_key("j")).await.unwrap();
+    register_event_with(&mut tx, &failed("a\0b", "j"), Options::default().ordering_key("j"))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -143,7 +197,8 @@ async fn drop_todays_partition(world: &World) {
 
 async fn sql_error(world: &World, statement: &str) -> PgDatabaseError {
     let run = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&world.pool).await;
-    let error = run.expect_err(statement).into_database_error().expect(statement);
+    let Err(error) = run else { panic!("{statement} was accepted") };
+    let error = error.into_database_error().unwrap();
     *error.downcast::<PgDatabaseError>()
 }
 
@@ -151,9 +206,16 @@ async fn sql_error(world: &World, statement: &str) -> PgDatabaseError {
 async fn sql_callers_get_an_error_with_a_code_of_its_own_and_a_hint() {
     let world = world().await;
     world.types(&["order:closed"]).await;
-    world.execute("update tidings.event_type set retired_at = now() where type = 'order:closed'").await;
-    let register = |more: &str| format!("select tidings.register_event('order:placed', '{{}}'{more})");
-    world.execute("select tidings.register_event('order:placed', '{\"n\": 1}', idempotency_key => 'k')").await;
+    world
+        .execute("update tidings.event_type set retired_at = now() where type = 'order:closed'")
+        .await;
+    let register =
+        |more: &str| format!("select tidings.register_event('order:placed', '{{}}'{more})");
+    world
+        .execute(
+            "select tidings.register_event('order:placed', '{\"n\": 1}', idempotency_key => 'k')",
+        )
+        .await;
     let own = "overlay(tidings.uuid_floor(clock_timestamp())::text placing '7abc' from 15)::uuid";
     let cases = [
         ("TD001", "select tidings.register_event('order:lost', '{}')".to_owned()),
@@ -196,7 +258,9 @@ async fn deepest_and_largest_that_is_allowed_is_registered_by_both_doors() {
     let world = world().await;
     let mut tx = world.pool.begin().await.unwrap();
     register_event_with(&mut tx, &body(nested(63)), Options::default()).await.unwrap();
-    register_event_with(&mut tx, &body(json!("x".repeat(1_048_576 - 11))), Options::default()).await.unwrap();
+    register_event_with(&mut tx, &body(json!("x".repeat(1_048_576 - 11))), Options::default())
+        .await
+        .unwrap();
     let at = DateTime::from_timestamp(-62_135_596_800, 0).unwrap();
     register_event_with(&mut tx, &placed(1), Options::default().occurred_at(at)).await.unwrap();
     tx.commit().await.unwrap();

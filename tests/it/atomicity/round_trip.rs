@@ -68,7 +68,8 @@ async fn registering_is_one_round_trip_whatever_the_number_of_subscribers() {
     let world = world().await;
     let server_port = world.database.server().address().port;
     let wire = Wire::to(server_port).await;
-    let url = world.database.url().replace(&format!(":{server_port}/"), &format!(":{}/", wire.port));
+    let url =
+        world.database.url().replace(&format!(":{server_port}/"), &format!(":{}/", wire.port));
     let mut conn = PgConnection::connect(&url).await.unwrap();
     let (one, other) = (placed(1), failed("p", "j"));
     let many: [&dyn Event; 3] = [&one, &other, &one];

@@ -26,11 +26,15 @@ async fn trace_of_the_caller_reaches_the_webhook() {
     let keyring = Keyring::generate(&mut rand::rng());
     let mut tx = world.pool.begin().await.unwrap();
     let hook = NewSubscriber::webhook("hook", receiver.url());
-    let added = subscriber::add(&mut tx, Some(&keyring), &mut rand::rng(), &policy, hook).await.unwrap();
+    let added =
+        subscriber::add(&mut tx, Some(&keyring), &mut rand::rng(), &policy, hook).await.unwrap();
     tx.commit().await.unwrap();
     world.subscribe(added.subscriber_id, "order:placed", "", false).await;
-    let webhook = Webhook::builder().settings(Settings { policy, ..Settings::default() }).build().unwrap();
-    let _worker = world.worker_with(Worker::builder(world.pool.clone()).deliverer(webhook).keyring(keyring)).await;
+    let webhook =
+        Webhook::builder().settings(Settings { policy, ..Settings::default() }).build().unwrap();
+    let _worker = world
+        .worker_with(Worker::builder(world.pool.clone()).deliverer(webhook).keyring(keyring))
+        .await;
 
     let scoped = TraceContext::parse(SCOPED, Some("vendor=1")).unwrap();
     let option = TraceContext::parse(OPTION, None).unwrap();
@@ -41,11 +45,13 @@ async fn trace_of_the_caller_reaches_the_webhook() {
     })
     .await;
     register_event(&mut tx, &placed(3)).await.unwrap();
-    sqlx::query("select tidings.register_event('order:placed', '{\"body\":4}', headers => $1::text::json)")
-        .bind(format!(r#"{{"traceparent": "{SQL}", "x": 1}}"#))
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    sqlx::query(
+        "select tidings.register_event('order:placed', '{\"body\":4}', headers => $1::text::json)",
+    )
+    .bind(format!(r#"{{"traceparent": "{SQL}", "x": 1}}"#))
+    .execute(&mut *tx)
+    .await
+    .unwrap();
     tidings::commit(tx).await.unwrap();
 
     let mut traces: Vec<(String, String, String)> = receiver
@@ -54,10 +60,17 @@ async fn trace_of_the_caller_reaches_the_webhook() {
         .iter()
         .map(|request| {
             let body = request.json()["data"]["body"].to_string();
-            (body, request.header("traceparent").to_owned(), request.header("tracestate").to_owned())
+            (
+                body,
+                request.header("traceparent").to_owned(),
+                request.header("tracestate").to_owned(),
+            )
         })
         .collect();
     traces.sort();
     let expected = [("1", SCOPED, "vendor=1"), ("2", OPTION, ""), ("3", "", ""), ("4", SQL, "")];
-    assert_eq!(traces, expected.map(|(body, parent, state)| (body.into(), parent.into(), state.into())));
+    assert_eq!(
+        traces,
+        expected.map(|(body, parent, state)| (body.into(), parent.into(), state.into()))
+    );
 }

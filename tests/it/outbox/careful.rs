@@ -8,7 +8,8 @@ use uuid::Uuid;
 const DEATHS: &str = "update tidings.shard set deaths = 3 where group_name = 'memory'";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn delivery_that_was_alone_in_flight_when_its_worker_died_twice_is_buried_and_the_others_are_delivered() {
+async fn delivery_that_was_alone_in_flight_when_its_worker_died_twice_is_buried_and_the_others_are_delivered()
+ {
     let world = World::new(&["order:placed"]).await;
     world.subscriber("one", "order:placed").await;
     world.subscriber("two", "order:placed").await;
@@ -26,7 +27,10 @@ async fn delivery_that_was_alone_in_flight_when_its_worker_died_twice_is_buried_
     let worker = world.worker(memory.clone()).await;
     world.drained().await;
     let dead: Vec<(String, i16, String)> =
-        sqlx::query_as("select reason, attempts, last_error from tidings.dead").fetch_all(&world.pool).await.unwrap();
+        sqlx::query_as("select reason, attempts, last_error from tidings.dead")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
     let error = "its worker died twice while it was alone in flight".to_owned();
     assert_eq!(dead, [("worker_died".to_owned(), 0, error)]);
     assert_eq!(memory.count(), 9);
@@ -63,7 +67,11 @@ async fn careful_delivery_that_returns_is_innocent_whatever_its_result() {
     world.register(Draft::new("order:placed")).await;
     world.execute(DEATHS).await;
     let memory = Memory::scripted(|delivery| {
-        if delivery.attempt < 6 { Answer::failed(Verdict::Retry, "not yet") } else { Answer::delivered() }
+        if delivery.attempt < 6 {
+            Answer::failed(Verdict::Retry, "not yet")
+        } else {
+            Answer::delivered()
+        }
     });
     let _worker = world.worker(memory.clone()).await;
     world.drained().await;
@@ -80,12 +88,16 @@ async fn third_owner_that_dies_young_makes_its_shards_careful_and_a_minute_of_li
         advance_leases(&world.pool, std::time::Duration::from_secs(20)).await;
     }
     let deaths = "select min(deaths), max(deaths) from tidings.shard where group_name = 'memory'";
-    let read = || async { sqlx::query_as::<_, (i16, i16)>(deaths).fetch_one(&world.pool).await.unwrap() };
+    let read =
+        || async { sqlx::query_as::<_, (i16, i16)>(deaths).fetch_one(&world.pool).await.unwrap() };
     assert_eq!(read().await, (2, 2), "the third is not yet known to be dead");
     let worker = world.worker(Memory::new()).await;
     assert_eq!(read().await, (3, 3));
     world.execute("update tidings.shard set taken_at = taken_at - interval '1 minute'").await;
-    eventually(SOON, "a minute of life clears the name", || async { (read().await == (0, 0)).then_some(()) }).await;
+    eventually(SOON, "a minute of life clears the name", || async {
+        (read().await == (0, 0)).then_some(())
+    })
+    .await;
     drop(worker);
 }
 

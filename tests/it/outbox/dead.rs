@@ -16,12 +16,18 @@ fn refusing() -> Memory {
 }
 
 async fn replay(world: &World, dead: i64) -> Option<i64> {
-    sqlx::query_scalar("select tidings.replay_v1($1)").bind(dead).fetch_one(&world.pool).await.unwrap()
+    sqlx::query_scalar("select tidings.replay_v1($1)")
+        .bind(dead)
+        .fetch_one(&world.pool)
+        .await
+        .unwrap()
 }
 
 /// Moves an event and its delivery to a day long ago, as if it had been registered then.
 async fn age(world: &World, event: Uuid) -> Uuid {
-    world.execute("select tidings.make_partition('event', clock_timestamp() - interval '40 days')").await;
+    world
+        .execute("select tidings.make_partition('event', clock_timestamp() - interval '40 days')")
+        .await;
     sqlx::query_scalar(
         "with old as (
            select overlay(tidings.uuid_floor(clock_timestamp() - interval '40 days')::text placing '7001' from 15)::uuid as event_id
@@ -50,7 +56,8 @@ async fn dead_letter_is_replayed_under_its_id_also_when_the_events_partition_is_
     })
     .await;
     assert!(worker.stop().await);
-    let dropped = "select bool_or(tidings.retire_partition(parent, starts_at, 1000)) from tidings.partition
+    let dropped =
+        "select bool_or(tidings.retire_partition(parent, starts_at, 1000)) from tidings.partition
                    where parent = 'event' and ends_at < clock_timestamp() - interval '30 days'";
     assert!(world.value::<bool>(dropped).await);
     assert_eq!(world.value::<i64>("select count(*) from tidings.event").await, 0);
@@ -63,7 +70,10 @@ async fn dead_letter_is_replayed_under_its_id_also_when_the_events_partition_is_
     let delivery = &memory.deliveries()[0];
     assert_eq!((delivery.event.event_id, delivery.attempt), (event, 1));
     assert_eq!(delivery.event.payload, r#"{"refuse":true}"#);
-    assert_eq!((delivery.event.scope.as_str(), delivery.event.ordering_key.as_deref()), ("shop=s1", Some("k")));
+    assert_eq!(
+        (delivery.event.scope.as_str(), delivery.event.ordering_key.as_deref()),
+        ("shop=s1", Some("k"))
+    );
     // It may be replayed again, and the letter says that it was.
     assert!(replay(&world, dead).await.is_some());
     assert!(world.value::<bool>("select replayed_at is not null from tidings.dead").await);
@@ -87,7 +97,8 @@ async fn replayed_event_of_a_key_comes_after_what_is_pending_of_it() {
     let memory = Memory::new();
     let _worker = world.worker(memory.clone()).await;
     world.drained().await;
-    let payloads: Vec<String> = memory.deliveries().into_iter().map(|delivery| delivery.event.payload).collect();
+    let payloads: Vec<String> =
+        memory.deliveries().into_iter().map(|delivery| delivery.event.payload).collect();
     assert_eq!(payloads, [r#"{"n":2}"#, r#"{"n":3}"#, r#"{"refuse":1}"#]);
 }
 
@@ -103,10 +114,17 @@ async fn dead_letter_without_an_event_or_without_a_subscriber_is_not_replayed() 
         )
         .await;
     let letters: Vec<(i64, bool)> =
-        sqlx::query_as("select dead_id, payload is not null from tidings.dead order by 2").fetch_all(&world.pool).await.unwrap();
+        sqlx::query_as("select dead_id, payload is not null from tidings.dead order by 2")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
     assert_eq!(replay(&world, letters[0].0).await, None);
     assert_eq!(replay(&world, i64::MAX).await, None);
-    sqlx::query("select tidings.remove_subscriber_v1($1)").bind(id).execute(&world.pool).await.unwrap();
+    sqlx::query("select tidings.remove_subscriber_v1($1)")
+        .bind(id)
+        .execute(&world.pool)
+        .await
+        .unwrap();
     assert_eq!(replay(&world, letters[1].0).await, None);
     assert_eq!(world.pending().await, 0);
 }
@@ -115,7 +133,9 @@ async fn dead_letter_without_an_event_or_without_a_subscriber_is_not_replayed() 
 async fn delivery_with_more_failures_than_a_number_can_hold_is_buried_all_the_same() {
     let world = World::new(&["order:placed"]).await;
     world.subscriber("one", "order:placed").await;
-    world.register(Draft { payload: serde_json::json!("refuse"), ..Draft::new("order:placed") }).await;
+    world
+        .register(Draft { payload: serde_json::json!("refuse"), ..Draft::new("order:placed") })
+        .await;
     world.execute("update tidings.delivery set attempt = 32767").await;
     let _worker = world.worker(refusing()).await;
     world.drained().await;

@@ -55,16 +55,21 @@ async fn settling_and_fetching_never_read_a_whole_table() {
             let world = queue(statistics, lanes, rows).await;
             let owner = Owner::take(&world.pool).await;
             let lanes = filled(&world).await;
-            let readings: Vec<Reading> =
-                lanes.iter().take(250).map(|lane| Reading { limit, ..Reading::all(*lane) }).collect();
+            let readings: Vec<Reading> = lanes
+                .iter()
+                .take(250)
+                .map(|lane| Reading { limit, ..Reading::all(*lane) })
+                .collect();
             // The plans of a session are made when it begins, and kept.
             let mut conn = world.database.connect().await;
             let mut tx = conn.begin().await.unwrap();
             let read = owner.fetch(&mut tx, &readings).await.rows;
             assert_eq!(read.len(), if lanes.len() == 1 { 500 } else { 1000 });
-            let settlements: Vec<_> = (read.iter().zip(["delivered", "delivered", "delivered", "retry", "bury"].iter().cycle()))
-                .map(|(row, outcome)| row.settled(outcome))
-                .collect();
+            let settlements: Vec<_> = (read
+                .iter()
+                .zip(["delivered", "delivered", "delivered", "retry", "bury"].iter().cycle()))
+            .map(|(row, outcome)| row.settled(outcome))
+            .collect();
             let worked = owner.work(&mut tx, &settlements, &readings).await.unwrap();
             assert_eq!((worked.summary.missing.len(), worked.rows.len()), (0, read.len()));
             // Once more, as after an answer that was lost.
@@ -83,10 +88,20 @@ async fn scanning_and_waking_keys_never_read_a_whole_table() {
         world.execute("update tidings.delivery set key_hash = delivery_id % 5").await;
         let owner = Owner::take(&world.pool).await;
         let lanes = filled(&world).await;
-        let readings: Vec<Reading> = lanes.iter().take(250).map(|lane| Reading { limit: 4, ..Reading::all(*lane) }).collect();
+        let readings: Vec<Reading> = lanes
+            .iter()
+            .take(250)
+            .map(|lane| Reading { limit: 4, ..Reading::all(*lane) })
+            .collect();
         let mut conn = world.database.connect().await;
         let mut tx = conn.begin().await.unwrap();
-        let heads: Vec<Row> = owner.fetch(&mut tx, &readings).await.rows.into_iter().filter(|row| !row.parked).collect();
+        let heads: Vec<Row> = owner
+            .fetch(&mut tx, &readings)
+            .await
+            .rows
+            .into_iter()
+            .filter(|row| !row.parked)
+            .collect();
         assert!(heads.len() >= 250);
         let settlements: Vec<_> = heads.iter().map(|row| row.settled("delivered")).collect();
         owner.settle(&mut tx, &settlements).await;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use nix::{sys::signal::{Signal, kill}, unistd::Pid};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use sqlx::{Connection, PgConnection};
 use tidings::deliverer::Memory;
 use tidings_tests::{Database, Draft, Kind, SOON, Server, World, eventually, world::Guard};
@@ -86,7 +89,8 @@ async fn crash_of_one_session_that_takes_the_others_along_repeats_what_was_not_o
     // What went wrong: the postmaster lives on, so its start tells nothing; the row was back below the cursor.
     let doomed = Doomed::new().await;
     let mut victim = doomed.world.database.connect().await;
-    let pid: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut victim).await.unwrap();
+    let pid: i32 =
+        sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut victim).await.unwrap();
     let (event, mut unheld) = doomed.deliver_without_flush().await;
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     while unheld.ping().await.is_ok() {}

@@ -26,7 +26,12 @@ async fn fan_out() -> (World, Uuid, Uuid) {
     (world, event, owner)
 }
 
-async fn expand(conn: &mut PgConnection, owner: Uuid, term: i64, event: Uuid) -> Result<Option<Vec<i32>>, sqlx::Error> {
+async fn expand(
+    conn: &mut PgConnection,
+    owner: Uuid,
+    term: i64,
+    event: Uuid,
+) -> Result<Option<Vec<i32>>, sqlx::Error> {
     sqlx::query_scalar(EXPAND).bind(owner).bind(term).bind(event).bind(50).fetch_one(conn).await
 }
 
@@ -36,7 +41,8 @@ async fn two_sessions_that_expand_one_event_write_each_delivery_once() {
     let (mut one, mut other) = (world.database.connect().await, world.database.connect().await);
     let mut tx = one.begin().await.unwrap();
     let first = expand(&mut tx, owner, 7, event).await.unwrap().unwrap();
-    let meanwhile = tokio::spawn(async move { expand(&mut other, owner, 7, event).await.unwrap().unwrap() });
+    let meanwhile =
+        tokio::spawn(async move { expand(&mut other, owner, 7, event).await.unwrap().unwrap() });
     eventually(SOON, "the other waits", || async {
         let waiting = "select count(*) from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";
@@ -54,7 +60,10 @@ async fn two_sessions_that_expand_one_event_write_each_delivery_once() {
     assert_eq!(expand(&mut one, owner, 7, event).await.unwrap().map(|lanes| lanes.len()), Some(30));
     assert_eq!(expand(&mut one, owner, 7, event).await.unwrap(), None);
     let counts = "select count(*), count(distinct subscriber_id) from tidings.delivery where subscriber_id > 0";
-    assert_eq!(sqlx::query_as::<_, (i64, i64)>(counts).fetch_one(&world.pool).await.unwrap(), (130, 130));
+    assert_eq!(
+        sqlx::query_as::<_, (i64, i64)>(counts).fetch_one(&world.pool).await.unwrap(),
+        (130, 130)
+    );
 }
 
 #[tokio::test]

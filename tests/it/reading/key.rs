@@ -56,7 +56,8 @@ async fn settle(owner: &Owner, conn: &mut PgConnection, row: &Row) {
 }
 
 #[tokio::test]
-async fn follower_read_while_the_old_owner_was_settling_its_head_goes_out_when_the_head_is_missing() {
+async fn follower_read_while_the_old_owner_was_settling_its_head_goes_out_when_the_head_is_missing()
+{
     // What went wrong: the old owner's open call had the follower's row, so the new owner could not park it; neither
     // parked nor above the cursor, it was found by nobody.
     let Keyed { world, lane, mut one, mut other } = Keyed::new().await;
@@ -117,8 +118,14 @@ async fn follower_that_is_being_parked_while_its_head_is_settled_goes_out() {
     assert_eq!(summary.locked, [rows[0].delivery_id]);
     parking.commit().await.unwrap();
     settle(&owner, &mut other, &rows[0]).await;
-    assert_eq!(world.value::<i64>("select count(*) from tidings.delivery where due_at = 'infinity'").await, 0);
-    assert_eq!(numbers(&owner.fetch(&mut other, &keyed(last(&rows))).await.rows), [(r#"{"n":2}"#, false)]);
+    assert_eq!(
+        world.value::<i64>("select count(*) from tidings.delivery where due_at = 'infinity'").await,
+        0
+    );
+    assert_eq!(
+        numbers(&owner.fetch(&mut other, &keyed(last(&rows))).await.rows),
+        [(r#"{"n":2}"#, false)]
+    );
     // Repeated as it was, it is in the log once.
     assert_eq!(world.value::<i64>("select count(*) from tidings.attempt").await, 1);
 }
@@ -134,21 +141,30 @@ async fn open_call_of_an_old_owner_holds_up_its_own_keys_alone() {
     let old = Owner::take(&world.pool).await;
     let mut stuck = one.begin().await.unwrap();
     let readings = [Reading { limit: 2, ..Reading::all(lane) }];
-    assert_eq!(old.fetch(&mut stuck, &readings).await.rows.len(), 2, "it has the followers of the first key");
+    assert_eq!(
+        old.fetch(&mut stuck, &readings).await.rows.len(),
+        2,
+        "it has the followers of the first key"
+    );
 
     let new = Owner::take(&world.pool).await;
-    let heads = sqlx::query("select tidings.unpark_heads(array[$1])").bind(lane).execute(&mut other).await;
+    let heads =
+        sqlx::query("select tidings.unpark_heads(array[$1])").bind(lane).execute(&mut other).await;
     assert!(heads.is_ok(), "a takeover waits for nobody");
     let rows = new.fetch(&mut other, &[Reading::all(lane)]).await.rows;
     let heads: Vec<&Row> = rows.iter().filter(|row| !row.parked).collect();
     assert_eq!(heads.len(), 2);
-    let summary = new.settle(&mut other, &[heads[0].settled("delivered"), heads[1].settled("delivered")]).await;
+    let summary = new
+        .settle(&mut other, &[heads[0].settled("delivered"), heads[1].settled("delivered")])
+        .await;
     assert_eq!(summary.locked, [heads[0].delivery_id]);
-    let rows = new.fetch(&mut other, &[Reading { after: last(&rows), ..Reading::all(lane) }]).await.rows;
+    let rows =
+        new.fetch(&mut other, &[Reading { after: last(&rows), ..Reading::all(lane) }]).await.rows;
     assert_eq!(numbers(&rows), [(r#"{"n":4}"#, false)], "the other key goes on");
     stuck.rollback().await.unwrap();
     settle(&new, &mut other, heads[0]).await;
-    let rows = new.fetch(&mut other, &[Reading { after: last(&rows), ..Reading::all(lane) }]).await.rows;
+    let rows =
+        new.fetch(&mut other, &[Reading { after: last(&rows), ..Reading::all(lane) }]).await.rows;
     assert_eq!(numbers(&rows), [(r#"{"n":2}"#, false)]);
 }
 
@@ -165,7 +181,13 @@ async fn head_that_waits_for_its_next_attempt_is_not_hurried_by_a_settlement_tha
     settle(&owner, &mut one, &first).await;
     let second = owner.fetch(&mut one, &reading).await.rows.remove(0);
     owner.settle(&mut one, &[second.settled("retry")]).await;
-    assert_eq!(owner.settle(&mut one, &[first.settled("delivered")]).await.missing, [first.delivery_id]);
+    assert_eq!(
+        owner.settle(&mut one, &[first.settled("delivered")]).await.missing,
+        [first.delivery_id]
+    );
     assert!(owner.fetch(&mut one, &reading).await.rows.is_empty(), "it comes after a minute");
-    assert_eq!(world.value::<i64>("select count(*) from tidings.delivery where due_at = 'infinity'").await, 1);
+    assert_eq!(
+        world.value::<i64>("select count(*) from tidings.delivery where due_at = 'infinity'").await,
+        1
+    );
 }

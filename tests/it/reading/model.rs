@@ -37,6 +37,7 @@ struct Reader {
     pairs: Vec<(DateTime<Utc>, i64)>,
     cursor: Option<(DateTime<Utc>, i64)>,
     /// The bound as it was when the pass began; `None` between passes.
+    #[expect(clippy::option_option, reason = "no pass, a pass without a bound, a pass with one")]
     pass: Option<Option<DateTime<Utc>>>,
     seen: BTreeSet<i64>,
 }
@@ -46,17 +47,28 @@ impl Reader {
         let name = format!("{rule:?}-{}", Uuid::new_v4());
         let lane = world.bare_subscriber(&name, "memory", serde_json::json!({})).await;
         let conn = world.database.connect().await;
-        Self { rule, lane, conn, pairs: Vec::new(), cursor: None, pass: None, seen: BTreeSet::new() }
+        Self {
+            rule,
+            lane,
+            conn,
+            pairs: Vec::new(),
+            cursor: None,
+            pass: None,
+            seen: BTreeSet::new(),
+        }
     }
 
     /// Draws a pair, as a call that writes does.
     async fn draw(&mut self) {
         let id = match self.rule {
-            Rule::HighestCompleted => "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+            Rule::HighestCompleted => {
+                "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+            }
             _ => "select pg_current_xact_id()::text::bigint",
         };
         let mut tx = self.conn.begin().await.unwrap();
-        let read_at = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *tx).await.unwrap();
+        let read_at =
+            sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *tx).await.unwrap();
         let xid = sqlx::query_scalar(id).fetch_one(&mut *tx).await.unwrap();
         tx.commit().await.unwrap();
         self.pairs.push((read_at, xid));
@@ -64,10 +76,11 @@ impl Reader {
 
     /// Reads a window; answers whether it was the end of the pass.
     async fn window(&mut self) -> bool {
-        let horizon: i64 = sqlx::query_scalar("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-            .fetch_one(&mut self.conn)
-            .await
-            .unwrap();
+        let horizon: i64 =
+            sqlx::query_scalar("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+                .fetch_one(&mut self.conn)
+                .await
+                .unwrap();
         let bound = self.pairs.iter().filter(|(_, xid)| *xid <= horizon).map(|(at, _)| *at).max();
         let rows: Vec<(DateTime<Utc>, i64)> = sqlx::query_as(
             "select due_at, delivery_id from tidings.delivery
@@ -108,11 +121,12 @@ impl Reader {
     async fn missed(mut self) -> usize {
         self.draw().await;
         self.read().await;
-        let there: Vec<i64> = sqlx::query_scalar("select delivery_id from tidings.delivery where subscriber_id = $1")
-            .bind(self.lane)
-            .fetch_all(&mut self.conn)
-            .await
-            .unwrap();
+        let there: Vec<i64> =
+            sqlx::query_scalar("select delivery_id from tidings.delivery where subscriber_id = $1")
+                .bind(self.lane)
+                .fetch_all(&mut self.conn)
+                .await
+                .unwrap();
         there.iter().filter(|id| !self.seen.contains(id)).count()
     }
 }

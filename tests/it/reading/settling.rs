@@ -19,7 +19,10 @@ async fn row_that_another_session_has_locked_is_settled_when_it_is_free_and_hold
         .unwrap();
     let memory = Memory::new();
     let worker = world.worker(memory.clone()).await;
-    eventually(SOON, "the others are settled", || async { (world.pending().await == 1).then_some(()) }).await;
+    eventually(SOON, "the others are settled", || async {
+        (world.pending().await == 1).then_some(())
+    })
+    .await;
     lock.rollback().await.unwrap();
     world.drained().await;
     assert_eq!(memory.count(), 20, "it was delivered once");
@@ -37,7 +40,10 @@ async fn retry_and_burial_of_locked_rows_wait_too() {
     }
     let mut conn = world.database.connect().await;
     let mut lock = conn.begin().await.unwrap();
-    sqlx::query("select from tidings.delivery order by delivery_id limit 2 for update").execute(&mut *lock).await.unwrap();
+    sqlx::query("select from tidings.delivery order by delivery_id limit 2 for update")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
     let memory = Memory::scripted(|delivery| {
         let even = delivery.event.payload.contains('0') || delivery.event.payload.contains('2');
         Answer::failed(if even { Verdict::Retry } else { Verdict::Refused }, "no")
@@ -74,7 +80,10 @@ async fn settlement_that_the_database_refuses_does_not_fail_its_batch() {
     }
     let memory = Memory::scripted(|_| Answer::failed(Verdict::Refused, "never"));
     let _worker = world.worker(memory.clone()).await;
-    eventually(SOON, "all others are buried", || async { (world.pending().await == 1).then_some(()) }).await;
+    eventually(SOON, "all others are buried", || async {
+        (world.pending().await == 1).then_some(())
+    })
+    .await;
     assert_eq!(world.value::<i64>("select count(*) from tidings.dead").await, 23);
     // It is sent again, and settled as soon as that is possible.
     world.execute("drop trigger refuse on tidings.dead").await;
@@ -90,7 +99,8 @@ async fn missing_partition_of_the_attempt_log_costs_the_log_and_nothing_else() {
     let worker = world.worker(memory.clone()).await;
     // The leader makes partitions when it starts.
     eventually(SOON, "the leader has looked after them", || async {
-        let leads = worker.running.holdings().borrow().shards.keys().any(|id| &*id.group == "maintenance");
+        let leads =
+            worker.running.holdings().borrow().shards.keys().any(|id| &*id.group == "maintenance");
         leads.then_some(())
     })
     .await;

@@ -7,7 +7,8 @@ use tidings_tests::{
 };
 use tokio::time::Instant;
 
-/// How many rows are read.
+/// How many rows are read: as many as may be in flight, so that the read does not come to the end of the lane and the
+/// cursor goes on behind them.
 const ROWS: usize = 5;
 
 /// A worker in the middle of reading a lane: it has asked, and the answer waits for a lock.
@@ -25,6 +26,7 @@ impl Asked {
     async fn begin(held: Held) -> Self {
         let world = World::new(&["order:placed", "order:stored"]).await;
         let lane = world.subscriber("one", "order:placed").await;
+        world.execute("update tidings.subscriber set in_flight_max = 5").await;
         let worker = world.worker(held.clone()).await;
         eventually(SOON, "the lane is taken up", || async {
             world.wake(&[lane]);
@@ -36,7 +38,10 @@ impl Asked {
             events.push(world.register(Draft::new("order:stored")).await);
         }
         let mut lock = world.database.connect().await;
-        sqlx::raw_sql("begin; lock table tidings.event in access exclusive mode").execute(&mut lock).await.unwrap();
+        sqlx::raw_sql("begin; lock table tidings.event in access exclusive mode")
+            .execute(&mut lock)
+            .await
+            .unwrap();
         let mut conn = world.database.connect().await;
         let mut tx = conn.begin().await.unwrap();
         sqlx::query("select pg_current_xact_id()").execute(&mut *tx).await.unwrap();
@@ -71,7 +76,8 @@ impl Asked {
     async fn answer(&mut self) {
         sqlx::raw_sql("rollback").execute(&mut self.lock).await.unwrap();
         let (counts, calls) = (|| self.worker.running.counts().calls, self.calls);
-        eventually(SOON, "the answer has come", || async { (counts() > calls).then_some(()) }).await;
+        eventually(SOON, "the answer has come", || async { (counts() > calls).then_some(()) })
+            .await;
         assert_eq!(self.world.pending().await, i64::try_from(ROWS).unwrap());
     }
 
@@ -99,7 +105,8 @@ async fn lane_that_is_paused_while_it_is_read_starts_nothing_and_goes_on_from_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lane_whose_limit_is_lowered_while_it_is_read_starts_no_more_than_that_and_the_rest_later() {
+async fn lane_whose_limit_is_lowered_while_it_is_read_starts_no_more_than_that_and_the_rest_later()
+{
     let mut asked = Asked::begin(Held::new()).await;
     asked.change("update tidings.subscriber set in_flight_max = 2 where subscriber_id = $1").await;
     asked.answer().await;

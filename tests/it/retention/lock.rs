@@ -18,7 +18,8 @@ const RETIRE: &str = "
     where parent = 'event' and ends_at < clock_timestamp() - interval '30 days'";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn drop_that_has_to_wait_for_a_long_transaction_holds_up_registering_no_longer_than_its_lock_timeout() {
+async fn drop_that_has_to_wait_for_a_long_transaction_holds_up_registering_no_longer_than_its_lock_timeout()
+ {
     let world = World::new(&["order:placed"]).await;
     world.subscriber("one", "order:placed").await;
     for days in DAYS..DAYS + 3 {
@@ -75,7 +76,9 @@ async fn keys_of_a_day_go_without_the_lock_that_its_partition_needs() {
     let mut slow = world.database.connect().await;
     sqlx::raw_sql("select pg_advisory_lock(4711)").execute(&mut slow).await.unwrap();
     let mut retiring = world.database.connect().await;
-    let retired = tokio::spawn(async move { sqlx::query_scalar::<_, bool>(RETIRE).fetch_one(&mut retiring).await.unwrap() });
+    let retired = tokio::spawn(async move {
+        sqlx::query_scalar::<_, bool>(RETIRE).fetch_one(&mut retiring).await.unwrap()
+    });
     eventually(SOON, "the keys are going", || async {
         let waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted
                        and database = (select oid from pg_database where datname = current_database())";
@@ -123,6 +126,9 @@ async fn partition_that_a_replay_needs_is_not_dropped_beside_it() {
 
 async fn replay(conn: &mut PgConnection) {
     let replayed: Option<i64> =
-        sqlx::query_scalar("select tidings.replay_v1(dead_id) from tidings.dead").fetch_one(conn).await.unwrap();
+        sqlx::query_scalar("select tidings.replay_v1(dead_id) from tidings.dead")
+            .fetch_one(conn)
+            .await
+            .unwrap();
     assert!(replayed.is_some());
 }

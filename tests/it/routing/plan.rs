@@ -35,7 +35,8 @@ async fn registering_among_100_000_subscriptions_is_a_few_probes_of_an_index() {
                 let mut tx = conn.begin().await.unwrap();
                 let draft = Draft { key, ..Draft::new("order:placed").scope(scope) };
                 draft.register(&mut tx).await;
-                let (seq_scans, fetched): (i64, i64) = sqlx::query_as(COST).fetch_one(&mut *tx).await.unwrap();
+                let (seq_scans, fetched): (i64, i64) =
+                    sqlx::query_as(COST).fetch_one(&mut *tx).await.unwrap();
                 assert_eq!(seq_scans, 0, "{statistics} {scope}");
                 assert!(fetched <= 20, "{statistics} {scope}: {fetched} rows");
                 tx.rollback().await.unwrap();
@@ -62,8 +63,10 @@ async fn registering_costs_the_same_however_many_are_told() {
     let mut tx = conn.begin().await.unwrap();
     Draft::new("order:placed").scope("shop=s1/till=7").register(&mut tx).await;
     let (seq_scans, fetched): (i64, i64) = sqlx::query_as(COST).fetch_one(&mut *tx).await.unwrap();
-    let written: i64 =
-        sqlx::query_scalar("select count(*) from tidings.delivery").fetch_one(&mut *tx).await.unwrap();
+    let written: i64 = sqlx::query_scalar("select count(*) from tidings.delivery")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
     assert_eq!((seq_scans, written), (0, 1), "a fan-out for the worker to expand");
     // Once up to 65 rows, to see that it is not the plain case, and once up to 257, to see that it is a large one.
     assert!(fetched <= 2 * (65 + 257), "{fetched} rows");

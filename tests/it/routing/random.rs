@@ -18,12 +18,28 @@ const TYPES: [&str; 7] = [
 ];
 
 const PATTERNS: [&str; 12] = [
-    "order:placed", "order:*", "order:**", "**", "*:*", "**:placed", "*:line:*", "invoice:paid", "*:paid", "**:line:*",
-    "shop:**", "order:line:dropped",
+    "order:placed",
+    "order:*",
+    "order:**",
+    "**",
+    "*:*",
+    "**:placed",
+    "*:line:*",
+    "invoice:paid",
+    "*:paid",
+    "**:line:*",
+    "shop:**",
+    "order:line:dropped",
 ];
 
 const SCOPES: [&str; 8] = [
-    "", "project=p1", "project=p10", "project=p1/job=j1", "project=p1/job=j10", "project=p1/job=j1/run=r", "job=j1",
+    "",
+    "project=p1",
+    "project=p10",
+    "project=p1/job=j1",
+    "project=p1/job=j10",
+    "project=p1/job=j1/run=r",
+    "job=j1",
     "project=p2/job=j1",
 ];
 
@@ -52,7 +68,11 @@ async fn explain_route_says_exactly_who_is_told() {
         }
         for _ in 0..3 {
             let gone = subscriptions.swap_remove(random.random_range(0..subscriptions.len()));
-            sqlx::query("select tidings.unsubscribe_v1($1)").bind(gone.0).execute(&world.pool).await.unwrap();
+            sqlx::query("select tidings.unsubscribe_v1($1)")
+                .bind(gone.0)
+                .execute(&world.pool)
+                .await
+                .unwrap();
         }
         for event_type in TYPES {
             for scope in SCOPES {
@@ -64,9 +84,17 @@ async fn explain_route_says_exactly_who_is_told() {
                     })
                     .map(|(subscription, id, ..)| (*id, *subscription))
                     .collect();
-                assert_eq!(explained(&world, event_type, scope).await, naive, "{seed} {event_type} {scope}");
+                assert_eq!(
+                    explained(&world, event_type, scope).await,
+                    naive,
+                    "{seed} {event_type} {scope}"
+                );
                 let event = world.register(Draft::new(event_type).scope(scope)).await;
-                assert_eq!(registered(&world, event).await, lowest(&naive), "{seed} {event_type} {scope}");
+                assert_eq!(
+                    registered(&world, event).await,
+                    lowest(&naive),
+                    "{seed} {event_type} {scope}"
+                );
                 told += naive.len();
             }
         }
@@ -92,11 +120,12 @@ async fn explained(world: &World, event_type: &str, scope: &str) -> Told {
 }
 
 async fn registered(world: &World, event: Uuid) -> Told {
-    let rows: Vec<(i32, i32)> =
-        sqlx::query_as("select subscriber_id, subscription_id from tidings.delivery where event_id = $1")
-            .bind(event)
-            .fetch_all(&world.pool)
-            .await
-            .unwrap();
+    let rows: Vec<(i32, i32)> = sqlx::query_as(
+        "select subscriber_id, subscription_id from tidings.delivery where event_id = $1",
+    )
+    .bind(event)
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
     rows.into_iter().collect()
 }

@@ -63,7 +63,11 @@ impl Held {
     }
 
     /// Waits until the traffic fulfils a condition, and returns it.
-    pub async fn wait_until(&self, what: &str, condition: impl Fn(&Traffic) -> bool + Send) -> Traffic {
+    pub async fn wait_until(
+        &self,
+        what: &str,
+        condition: impl Fn(&Traffic) -> bool + Send,
+    ) -> Traffic {
         watched(self.traffic.subscribe(), SOON, what, condition).await
     }
 
@@ -92,7 +96,7 @@ impl Deliverer for Held {
 
 impl Destination for Held {
     fn timeout(&self) -> Duration {
-        Duration::from_secs(3600)
+        Duration::from_hours(1)
     }
 
     fn deliver<'a>(&'a self, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Answer>> {

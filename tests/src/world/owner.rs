@@ -117,11 +117,13 @@ impl Owner {
 
     /// Gives all of them back in peace.
     pub async fn leave(self, pool: &PgPool) {
-        sqlx::query("update tidings.shard set worker_id = null, taken_at = null where worker_id = $1")
-            .bind(self.worker_id)
-            .execute(pool)
-            .await
-            .unwrap();
+        sqlx::query(
+            "update tidings.shard set worker_id = null, taken_at = null where worker_id = $1",
+        )
+        .bind(self.worker_id)
+        .execute(pool)
+        .await
+        .unwrap();
     }
 
     /// Reads lanes.
