@@ -3,6 +3,7 @@
 mod careful;
 mod dead;
 mod plan;
+mod workers;
 
 use sqlx::{AssertSqlSafe, Connection};
 use tidings::deliverer::{Answer, Memory, Verdict};

@@ -1,10 +1,12 @@
 //! Keys in the hands of two owners at once: whatever the one has open, the follower goes out in the end.
 
+use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use tidings_tests::{
-    Draft, World,
+    Draft, SOON, World, eventually,
     world::owner::{Key, Owner, Reading, Row},
 };
+use uuid::Uuid;
 
 /// A lane that keeps order, and what it needs to be worked by two sessions.
 struct Keyed {
@@ -190,4 +192,30 @@ async fn head_that_waits_for_its_next_attempt_is_not_hurried_by_a_settlement_tha
         world.value::<i64>("select count(*) from tidings.delivery where due_at = 'infinity'").await,
         1
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn register_of_a_key_waits_for_the_one_before_it_and_is_due_after_it() {
+    // Who waits for the key must not have read the clock before: the bound may be beyond it by then.
+    let Keyed { world, mut one, mut other, .. } = Keyed::new().await;
+    let mut first = one.begin().await.unwrap();
+    let ahead = Draft::new("order:placed").key("k").register(&mut first).await;
+    let waiting =
+        tokio::spawn(async move { Draft::new("order:placed").key("k").register(&mut other).await });
+    eventually(SOON, "the second waits for the key", || async {
+        let waits = "select count(*) from pg_stat_activity
+                     where datname = current_database() and wait_event_type = 'Lock'";
+        (world.value::<i64>(waits).await == 1).then_some(())
+    })
+    .await;
+    let released_at: DateTime<Utc> = world.value("select clock_timestamp()").await;
+    first.commit().await.unwrap();
+    let behind = waiting.await.unwrap();
+    let due: Vec<(Uuid, bool)> =
+        sqlx::query_as("select event_id, due_at > $1 from tidings.delivery order by delivery_id")
+            .bind(released_at)
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
+    assert_eq!(due, [(ahead, false), (behind, true)]);
 }

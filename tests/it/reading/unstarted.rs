@@ -7,11 +7,12 @@ use tidings_tests::{
 };
 use tokio::time::Instant;
 
-/// How many rows are read: as many as may be in flight, so that the read does not come to the end of the lane and the
-/// cursor goes on behind them.
+/// How many rows are read.
 const ROWS: usize = 5;
 
 /// A worker in the middle of reading a lane: it has asked, and the answer waits for a lock.
+///
+/// The bound is above the rows by then, so that whoever goes on from there does not find them any more.
 struct Asked {
     world: World,
     worker: Guard,
@@ -24,45 +25,37 @@ struct Asked {
 
 impl Asked {
     async fn begin(held: Held) -> Self {
-        let world = World::new(&["order:placed", "order:stored"]).await;
+        let world = World::new(&["order:placed"]).await;
         let lane = world.subscriber("one", "order:placed").await;
-        world.execute("update tidings.subscriber set in_flight_max = 5").await;
+        sqlx::query("select tidings.pause($1)").bind(lane).execute(&world.pool).await.unwrap();
         let worker = world.worker(held.clone()).await;
         eventually(SOON, "the lane is taken up", || async {
             world.wake(&[lane]);
             (held.traffic().opened > 0).then_some(())
         })
         .await;
-        let mut events = Vec::new();
-        for _ in 0..ROWS {
-            events.push(world.register(Draft::new("order:stored")).await);
+        for n in (0..).take(ROWS) {
+            world.register(Draft::new("order:placed").number(n)).await;
+        }
+        let mut holdings = worker.running.holdings();
+        holdings.borrow_and_update();
+        // The first may have begun before the rows were there.
+        for _ in 0..2 {
+            holdings.changed().await.unwrap();
         }
         let mut lock = world.database.connect().await;
         sqlx::raw_sql("begin; lock table tidings.event in access exclusive mode")
             .execute(&mut lock)
             .await
             .unwrap();
-        let mut conn = world.database.connect().await;
-        let mut tx = conn.begin().await.unwrap();
-        sqlx::query("select pg_current_xact_id()").execute(&mut *tx).await.unwrap();
-        sqlx::query(
-            "insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id)
-             select e, clock_timestamp(), clock_timestamp(), $2 from unnest($1::uuid[]) e",
-        )
-        .bind(events)
-        .bind(lane)
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-        tx.commit().await.unwrap();
-        world.wake(&[lane]);
+        let asked = Self { calls: worker.running.counts().calls, world, worker, held, lane, lock };
+        asked.change("select tidings.resume($1)").await;
         eventually(SOON, "the worker has asked", || async {
             let waiting = "select count(*) from pg_locks where relation = 'tidings.event'::regclass and not granted";
-            (world.value::<i64>(waiting).await > 0).then_some(())
+            (asked.world.value::<i64>(waiting).await > 0).then_some(())
         })
         .await;
-        let calls = worker.running.counts().calls;
-        Self { world, worker, held, lane, lock, calls }
+        asked
     }
 
     /// Changes the subscriber, and returns when the worker has taken it in.
