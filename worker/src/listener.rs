@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tidings::wake;
 use tokio_util::sync::CancellationToken;
 
@@ -14,11 +14,11 @@ use crate::telemetry;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Listens until `stop` is cancelled.
-pub(crate) async fn run(pool: PgPool, stop: CancellationToken) {
+pub(crate) async fn run(connect: PgConnectOptions, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            outcome = listen(&pool) => if let Err(error) = outcome {
+            outcome = listen(connect.clone()) => if let Err(error) = outcome {
                 telemetry::listening_failed(&error);
             },
         }
@@ -29,8 +29,10 @@ pub(crate) async fn run(pool: PgPool, stop: CancellationToken) {
     }
 }
 
-async fn listen(pool: &PgPool) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
+async fn listen(connect: PgConnectOptions) -> Result<(), sqlx::Error> {
+    // A pool of its own: a listener keeps its connection, and the application's pool may have only one.
+    let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(connect);
+    let mut listener = PgListener::connect_with(&own).await?;
     listener.listen(wake::CHANNEL).await?;
     loop {
         // `None` is a connection that was lost and found again, and whatever was sent meanwhile is lost.

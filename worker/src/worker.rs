@@ -229,7 +229,8 @@ impl Builder {
             stop.clone(),
         )));
         if self.session == Session::Direct {
-            tasks.push(tokio::spawn(listener::run(self.pool.clone(), stop.clone())));
+            let connect = (*self.pool.connect_options()).clone();
+            tasks.push(tokio::spawn(listener::run(connect, stop.clone())));
         }
         tasks
     }

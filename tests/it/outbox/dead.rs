@@ -56,8 +56,9 @@ async fn dead_letter_is_replayed_under_its_id_also_when_the_events_partition_is_
     })
     .await;
     assert!(worker.stop().await);
+    // The worker may have dropped it already.
     let dropped =
-        "select bool_or(tidings.retire_partition(parent, starts_at, 1000)) from tidings.partition
+        "select coalesce(bool_and(tidings.retire_partition(parent, starts_at, 1000)), true) from tidings.partition
                    where parent = 'event' and ends_at < clock_timestamp() - interval '30 days'";
     assert!(world.value::<bool>(dropped).await);
     assert_eq!(world.value::<i64>("select count(*) from tidings.event").await, 0);

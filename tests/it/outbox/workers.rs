@@ -63,7 +63,7 @@ async fn idle_worker_is_woken_by_the_notify_of_another_process() {
     .await;
     // Whatever else finds work has no connection to find it with.
     let mut taken = Vec::new();
-    while taken.len() < 3 {
+    while taken.len() < 4 {
         taken.push(pool.acquire().await.unwrap());
     }
     world.execute("select tidings.register_event('order:placed', '{}', notify => true)").await;
