@@ -10,7 +10,7 @@ use chrono::Datelike;
 use sqlx::PgTransaction;
 use uuid::Uuid;
 
-use crate::{Error, Result, event::Event, options::Options, store, trace, wake};
+use crate::{Error, Result, event::Event, options::Options, scope::Scope, store, trace, wake};
 
 /// The largest notification view, in bytes of JSON.
 pub const PAYLOAD_BYTES_MAX: usize = 1_048_576;
@@ -132,8 +132,7 @@ pub(crate) struct Draft {
     pub(crate) payload: String,
     pub(crate) telemetry: Option<String>,
     pub(crate) headers: Option<String>,
-    /// The prefixes of the scope, the root first and the whole last.
-    pub(crate) scopes: Vec<String>,
+    pub(crate) scope: Scope,
     pub(crate) ordering_key: Option<String>,
     pub(crate) options: Options,
 }
@@ -164,7 +163,7 @@ impl Draft {
             payload,
             telemetry,
             headers: options.trace.take().or_else(trace::current).map(|trace| trace.to_json()),
-            scopes: scope.prefixes().map(str::to_owned).collect(),
+            scope,
             ordering_key,
             options,
         })

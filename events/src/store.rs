@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgTransaction};
 use uuid::Uuid;
 
-use crate::{Error, Result, register::Draft};
+use crate::{Error, Result, register::Draft, wake};
 
 /// How many rows a listing gives where nobody says otherwise.
 pub(crate) const LIMIT_DEFAULT: u32 = 100;
@@ -48,11 +48,25 @@ pub(crate) struct Written {
     pub(crate) lanes: Vec<i32>,
 }
 
+impl Written {
+    /// Reads what the database function answers: an event's id and the lanes with commas between, or a status and the
+    /// id of another event.
+    fn parse(text: &str) -> Self {
+        let (first, second) = text.split_once(' ').unwrap_or((text, ""));
+        if let Ok(event_id) = first.parse() {
+            let lanes = wake::parse(second);
+            return Self { status: "registered".to_owned(), event_id: Some(event_id), lanes };
+        }
+        Self { status: first.to_owned(), event_id: second.parse().ok(), lanes: Vec::new() }
+    }
+}
+
 pub(crate) async fn register(tx: &mut PgTransaction<'_>, draft: &Draft) -> Result<Written> {
     let options = &draft.options;
+    let delay = options.delay.filter(|delay| !delay.is_zero());
     let delay_ms =
-        options.delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 1000));
-    let row = sqlx::query_file!(
+        delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 1000));
+    let written = sqlx::query_file_scalar!(
         "src/queries/register.sql",
         draft.event_type,
         draft.version,
@@ -60,7 +74,7 @@ pub(crate) async fn register(tx: &mut PgTransaction<'_>, draft: &Draft) -> Resul
         draft.telemetry,
         draft.headers,
         options.tenant,
-        &draft.scopes,
+        draft.scope.as_str(),
         draft.ordering_key,
         options.idempotency_key,
         delay_ms,
@@ -70,7 +84,7 @@ pub(crate) async fn register(tx: &mut PgTransaction<'_>, draft: &Draft) -> Resul
     .fetch_one(&mut **tx)
     .await
     .map_err(Error::unanswered("register the event"))?;
-    Ok(Written { status: row.status, event_id: row.event_id, lanes: row.lanes.unwrap_or_default() })
+    Ok(Written::parse(&written))
 }
 
 /// Registers many; the answer is as long as `drafts`, or an error that names the first that was refused.
@@ -86,9 +100,9 @@ pub(crate) async fn register_many(
     let headers: Vec<Option<String>> = drafts.iter().map(|draft| draft.headers.clone()).collect();
     let tenants: Vec<String> = drafts.iter().map(|draft| draft.options.tenant.clone()).collect();
     let scopes: Vec<String> =
-        drafts.iter().map(|draft| draft.scopes.last().cloned().unwrap_or_default()).collect();
+        drafts.iter().map(|draft| draft.scope.as_str().to_owned()).collect();
     let keys: Vec<Option<String>> = drafts.iter().map(|draft| draft.ordering_key.clone()).collect();
-    let rows = sqlx::query_file!(
+    let written = sqlx::query_file_scalar!(
         "src/queries/register_many.sql",
         &types,
         &versions,
@@ -102,14 +116,7 @@ pub(crate) async fn register_many(
     .fetch_all(&mut **tx)
     .await
     .map_err(Error::unanswered("register the events"))?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Written {
-            status: row.status,
-            event_id: row.event_id,
-            lanes: row.lanes.unwrap_or_default(),
-        })
-        .collect())
+    Ok(written.iter().map(|written| Written::parse(written)).collect())
 }
 
 /// A subscriber as it is stored.

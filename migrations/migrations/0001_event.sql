@@ -10,23 +10,30 @@ comment on schema tidings is 'Tidings: typed events, their transactional outbox 
 create table tidings.event_type (
   type text not null,
   version smallint not null,
+  retired_at timestamptz,
+  partitioned_until timestamptz,
+  subscribers int[] default '{}',
+  subscriptions int[] default '{}',
+  lanes text default '',
+  patterns int[],
   audience text[] not null default '{notification}',
   scopes text[] not null default '{}',
   level text not null default 'basic',
   schema json not null default '{}',
   documentation text not null default '',
-  patterns int[],
-  partitioned_until timestamptz,
   created_at timestamptz not null default clock_timestamp(),
   updated_at timestamptz not null default clock_timestamp(),
-  retired_at timestamptz,
   primary key (type, version),
   constraint event_type_name check (type ~ '^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*){1,7}$' and length(type) <= 200),
   constraint event_type_version check (version >= 1),
   constraint event_type_level check (level in ('security', 'basic', 'enhanced', 'full'))
 );
+comment on table tidings.event_type is 'What registering reads comes first, so that it need not step over the rest.';
 comment on column tidings.event_type.level is 'The lowest level at which the telemetry view is collected.';
 comment on column tidings.event_type.patterns is 'The subscribed patterns that match the type, computed when either appears; null where none does.';
+comment on column tidings.event_type.subscribers is 'Everybody whom an event of the type is told, where that depends on the type alone: at most 64 matching subscriptions, all without tenant, scope, order and filter. Null: the route has to be asked.';
+comment on column tidings.event_type.subscriptions is 'The lowest matching subscription of each of them.';
+comment on column tidings.event_type.lanes is 'The subscribers as registering answers them: a space and their ids with commas between, or nothing.';
 comment on column tidings.event_type.partitioned_until is 'A copy of the end of the last event partition: one look-up less for each register.';
 comment on column tidings.event_type.retired_at is 'Set by an explicit command, never by a sync; a retired type is refused.';
 

@@ -103,8 +103,9 @@ language sql immutable strict parallel safe as $$
   select p_type ~ ('^' || replace(replace(p_pattern, '**', '[^:]+(:[^:]+){0,}'), '*', '[^:]+') || '$')
 $$;
 
--- Computes which subscribed patterns match each type. Called when a type or a pattern appears or goes; the lock makes
--- two such calls follow each other, so that neither misses the other's row.
+-- Computes which subscribed patterns match each type, and whom its events are told where that depends on the type
+-- alone. Called when a type appears; a trigger calls it when a pattern comes into use or out of it. The lock makes two
+-- such calls follow each other, so that neither misses the other's row.
 create function tidings.match_patterns() returns void
 language plpgsql as $$
 begin
@@ -119,8 +120,74 @@ begin
     from tidings.event_type e
   ) m
   where t.type = m.type and t.version = m.version and t.patterns is distinct from m.patterns;
+  perform tidings.route_types(null);
 end
 $$;
+
+-- Computes whom the events of each type are told, for the types that one of these patterns matches; null is every type.
+create function tidings.route_types(p_patterns int[]) returns void
+language plpgsql as $$
+begin
+  update tidings.event_type t set
+    subscribers = case when m.plain then m.subscribers end,
+    subscriptions = case when m.plain then m.subscriptions end,
+    lanes = case when m.plain then coalesce(' ' || nullif(array_to_string(m.subscribers, ','), ''), '') end
+  from tidings.event_type e
+  cross join lateral (
+    select coalesce(bool_and(r.plain), true) and coalesce(sum(r.raw), 0) <= 64 as plain,
+      coalesce(array_agg(r.subscriber_id order by r.subscriber_id), '{}') as subscribers,
+      coalesce(array_agg(r.subscription_id order by r.subscriber_id), '{}') as subscriptions
+    from (
+      select s.subscriber_id, min(s.subscription_id) as subscription_id, bool_and(s.plain) as plain, count(*) as raw
+      from (
+        select s.subscriber_id, s.subscription_id, s.plain
+        from unnest(e.patterns) as p (pattern_id)
+        cross join lateral (
+          select s.subscriber_id, s.subscription_id,
+            s.tenant = '' and s.scope = '' and not s.ordered and s.filter is null as plain
+          from tidings.subscription s
+          where s.pattern_id = p.pattern_id and s.deleted_at is null
+          limit 65
+        ) s
+        limit 65
+      ) s
+      group by s.subscriber_id
+    ) r
+  ) m
+  where t.type = e.type and t.version = e.version and (p_patterns is null or e.patterns && p_patterns)
+    and (t.subscribers, t.subscriptions) is distinct from
+      (case when m.plain then m.subscribers end, case when m.plain then m.subscriptions end);
+end
+$$;
+
+-- Keeps the types in line with the subscriptions. A trigger, so that no way of editing can forget it.
+create function tidings.subscription_changed() returns trigger
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+  v_patterns int[] := array(select distinct c.pattern_id from changed c);
+begin
+  perform pg_advisory_xact_lock(1414087765, 0);
+  -- Most changes are of a pattern that others use too, and then no type gains or loses one.
+  if exists (
+    select from unnest(v_patterns) as p (pattern_id)
+    where exists (select from tidings.subscription s where s.pattern_id = p.pattern_id and s.deleted_at is null)
+      <> exists (select from tidings.event_type t where p.pattern_id = any(t.patterns))
+  ) then
+    perform tidings.match_patterns();
+  else
+    perform tidings.route_types(v_patterns);
+  end if;
+  return null;
+end
+$$;
+create trigger subscription_inserted after insert on tidings.subscription
+  referencing new table as changed for each statement execute function tidings.subscription_changed();
+create trigger subscription_updated_from after update on tidings.subscription
+  referencing old table as changed for each statement execute function tidings.subscription_changed();
+create trigger subscription_updated_to after update on tidings.subscription
+  referencing new table as changed for each statement execute function tidings.subscription_changed();
+create trigger subscription_deleted after delete on tidings.subscription
+  referencing old table as changed for each statement execute function tidings.subscription_changed();
 
 -- Makes the shards of a group unless they are there. The first number given stands for ever.
 create function tidings.make_group(p_group text, p_shards int) returns void

@@ -21,22 +21,37 @@ begin
 end
 $$;
 
--- register: writes the event and one delivery per matching subscriber, and answers with a status.
+-- A new UUIDv7 (RFC 9562, method 3): 48 bits of milliseconds, the version, and the part of a millisecond in twelve
+-- bits, so that ids grow in the order of registering within a transaction; the rest is random. Good to the year 2527,
+-- when the milliseconds need their first digit. The time in 1/4096 ms is hexadecimal digits as they stand in the id but
+-- for the version. One expression, inlined where it is called, and so with every name in full.
+create function tidings.uuid_v7(p_at timestamptz) returns uuid
+language sql volatile parallel safe as $$
+  select pg_catalog.overlay(pg_catalog.gen_random_uuid()::pg_catalog.text,
+    pg_catalog.overlay('0' operator(pg_catalog.||) pg_catalog.to_hex(
+      (pg_catalog.date_part('epoch', p_at) operator(pg_catalog.*) 4096000)::pg_catalog.int8), '7', 13, 0),
+    1, 18)::pg_catalog.uuid
+$$;
+
+-- register: writes the event and one delivery per matching subscriber, and answers with the event's id and the lanes,
+-- '0192f0c1-... 4,7', or with why not, 'unknown_type'. One text, because a row from a function costs a scan of its own.
 --
 -- It raises for nothing that a caller can get wrong: an SQL error would abort the caller's whole transaction, so the
 -- libraries map the status to an error of theirs and leave the transaction usable. The wrapper for people, further
 -- down, raises.
 --
--- Statuses: registered, repeated (same idempotency key or event id, same content), unknown_type, unknown_version,
--- retired_type, bad_scope, bad_key, bad_event_id, payload_too_large, idempotency_conflict, event_conflict,
--- no_partition. `lanes` are the subscribers written inline, for the wake-up after the commit; 0 among them is a
--- fan-out that the worker expands. `p_scopes` are the prefixes of the scope, the root ('') first and the whole last.
--- What is JSON is valid, and nests no deeper than 64 levels: the libraries and the wrapper see to it.
+-- Statuses: repeated (same idempotency key or event id, same content), idempotency_conflict, event_conflict, each
+-- followed by the id of the event that is there; unknown_type, unknown_version, retired_type, bad_event_id,
+-- no_partition. The lanes are the subscribers written inline, for the wake-up after the commit; 0 among them is a
+-- fan-out that the worker expands. What can be told without the database is checked by the callers, the libraries and
+-- the wrapper: sizes, depth, the form of scope and keys.
 --
--- PL/pgSQL, not SQL: its plans are kept for the session, also behind a pooler without prepared statements. Few
--- statements, small plans and few expressions, because each costs its start-up again in every transaction, and no
--- bounded repetition in a regular expression, which costs 15 microseconds a match. The plain case is here; the rest
--- goes the long way.
+-- PL/pgSQL, not SQL: its plans are kept for the session, also behind a pooler without prepared statements. The plain
+-- case is here, with one look-up and two inserts and few expressions, because each pays its start-up again in every
+-- transaction; everything else goes the long way.
+--
+-- Runs with the rights of its owner and without a search path of its own, which would cost a twelfth of a transaction:
+-- so each name here, operators too, says its schema, and there is no IN, BETWEEN or LIKE.
 create function tidings.register_v1(
   p_type text,
   p_version smallint,
@@ -44,116 +59,129 @@ create function tidings.register_v1(
   p_telemetry text,
   p_headers text,
   p_tenant text,
-  p_scopes text[],
+  p_scope text,
   p_ordering_key text,
   p_idempotency_key text,
   p_delay_ms bigint,
   p_occurred_at timestamptz,
-  p_event_id uuid,
-  out status text,
-  out event_id uuid,
-  out lanes int[]
-)
-language plpgsql security definer set search_path = pg_catalog set plan_cache_mode = force_generic_plan as $$
-#variable_conflict use_column
+  p_event_id uuid
+) returns text
+language plpgsql security definer as $$
 declare
   v_now timestamptz;
-  v_patterns int[];
-  v_subscriber int;
-  v_subscription int;
-  v_ordered bool;
-  v_matches int := 0;
+  v_event_id uuid;
+  v_subscribers int[];
+  v_subscriptions int[];
+  v_lanes text;
 begin
-  -- The transaction has its id before the clock is read for a due time: the read bound of the workers rests on it.
-  v_now := case when pg_current_xact_id() is not null then clock_timestamp() end;
-  select t.patterns into v_patterns
-  from tidings.event_type t
-  where t.type = p_type and t.version = p_version and t.retired_at is null and t.partitioned_until > v_now
-    and p_idempotency_key is null and p_event_id is null
-    and octet_length(p_payload) <= 1048576
-    and (p_telemetry is null or octet_length(p_telemetry) <= 32768)
-    and (p_headers is null or octet_length(p_headers) <= 32768)
-    and (p_ordering_key is null or octet_length(p_ordering_key) <= 255)
-    and octet_length(p_tenant) <= 255
-    and cardinality(p_scopes) <= 9
-    and (cardinality(p_scopes) = 1
-      or p_scopes[cardinality(p_scopes)] ~ '^[a-z][a-z0-9_]*=[^/=[:space:][:cntrl:]]+(/[a-z][a-z0-9_]*=[^/=[:space:][:cntrl:]]+)*$')
-    and octet_length(p_scopes[cardinality(p_scopes)]) <= 1000;
-  if found and v_patterns is not null then
-    -- One probe of the route per pattern and prefix. Joined so that it can be nothing else: with a condition on two
-    -- arrays, a planner without statistics reads every subscription of the tenant.
-    select min(s.subscriber_id), min(s.subscription_id), bool_or(s.ordered), count(*)
-    into v_subscriber, v_subscription, v_ordered, v_matches
-    from (
-      select s.subscriber_id, s.subscription_id, s.ordered
-      from unnest(v_patterns) as p (pattern_id)
-      cross join unnest(p_scopes) as c (scope)
-      cross join lateral (
-        select s.subscriber_id, s.subscription_id, s.ordered
-        from tidings.subscription s
-        where s.pattern_id = p.pattern_id and s.tenant = p_tenant and s.scope = c.scope and s.deleted_at is null
-        limit 65
-      ) s
-      limit 65
-    ) s;
-  elsif not found then
-    v_matches := -1;
+  if p_idempotency_key is null and p_event_id is null and p_delay_ms is null and p_tenant operator(pg_catalog.=) '' then
+    -- The transaction has its id before the clock is read for a due time: the read bound of the workers rests on it.
+    select t.subscribers, t.subscriptions, t.lanes,
+      case when pg_catalog.pg_current_xact_id() is not null then pg_catalog.clock_timestamp() end
+    into v_subscribers, v_subscriptions, v_lanes, v_now
+    from tidings.event_type t
+    where t.type operator(pg_catalog.=) p_type and t.version operator(pg_catalog.=) p_version
+      and t.retired_at is null and t.partitioned_until operator(pg_catalog.>) pg_catalog.clock_timestamp();
+  end if;
+  if v_subscribers is null then
+    return tidings.register_the_long_way(p_type, p_version, p_payload, p_telemetry, p_headers, p_tenant, p_scope,
+      p_ordering_key, p_idempotency_key, p_delay_ms, p_occurred_at, p_event_id);
   end if;
 
-  if v_matches not between 0 and 64 or (v_ordered and p_ordering_key is not null) then
-    select r.status, r.event_id, r.lanes into status, event_id, lanes
-    from tidings.register_the_long_way(p_type, p_version, p_payload, p_telemetry, p_headers, p_tenant, p_scopes,
-      p_ordering_key, p_idempotency_key, p_delay_ms, p_occurred_at, p_event_id) r;
-    return;
-  end if;
-
-  -- The id is a UUIDv7 (RFC 9562, method 3): milliseconds, then the part of a millisecond in the twelve bits after
-  -- the version, so that ids grow in the order of registering within a transaction.
   insert into tidings.event (event_id, created_at, occurred_at, type, version, tenant, scope, ordering_key,
     payload_bytes, payload, telemetry, headers)
-  select (lpad(to_hex(c.us / 1000), 12, '0') || '7' || lpad(to_hex((c.us % 1000) * 4096 / 1000), 3, '0')
-      || '-' || substr(gen_random_uuid()::text, 20))::uuid,
-    v_now, coalesce(p_occurred_at, v_now), p_type, p_version, p_tenant, p_scopes[cardinality(p_scopes)],
-    p_ordering_key, octet_length(p_payload), p_payload::json, p_telemetry::json, p_headers::json
-  from (select (extract(epoch from v_now) * 1000000)::bigint as us) c
-  returning event_id into event_id;
-  if p_delay_ms is not null then
-    -- A century at most, because the end of time is an error.
-    v_now := v_now + least(p_delay_ms, 3155760000000) * interval '1 ms';
-  end if;
-  if v_matches = 1 then
+  values (tidings.uuid_v7(v_now), v_now, coalesce(p_occurred_at, v_now), p_type, p_version, p_tenant, p_scope,
+    p_ordering_key, pg_catalog.octet_length(p_payload), p_payload::pg_catalog.json, p_telemetry::pg_catalog.json,
+    p_headers::pg_catalog.json)
+  returning event_id into v_event_id;
+  if v_subscribers[1] is not null then
     insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id, subscription_id)
-    values (event_id, v_now, v_now, v_subscriber, v_subscription);
-    lanes := array[v_subscriber];
-  elsif v_matches > 1 then
-    -- Several subscriptions of one subscriber make one delivery, under the lowest of them.
-    with written as (
-      insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id, subscription_id)
-      select event_id, v_now, v_now, s.subscriber_id, min(s.subscription_id)
-      from unnest(v_patterns) as p (pattern_id)
+    select v_event_id, v_now, v_now, pg_catalog.unnest(v_subscribers), pg_catalog.unnest(v_subscriptions);
+  end if;
+  return v_event_id::pg_catalog.text operator(pg_catalog.||) v_lanes;
+end
+$$;
+
+-- Whether a text is a scope: up to eight pairs key=value in 1000 bytes, or nothing.
+create function tidings.is_scope(p_scope text) returns bool
+language sql immutable strict parallel safe as $$
+  select p_scope = '' or octet_length(p_scope) <= 1000 and cardinality(string_to_array(p_scope, '/')) <= 8
+    and p_scope ~ '^[a-z][a-z0-9_]*=[^/=[:space:][:cntrl:]]+(/[a-z][a-z0-9_]*=[^/=[:space:][:cntrl:]]+)*$'
+$$;
+
+-- The prefixes of a scope, the root first and the whole last.
+create function tidings.scope_prefixes(p_scope text) returns text[]
+language plpgsql immutable strict parallel safe set search_path = pg_catalog as $$
+declare
+  v_prefixes text[] := array[''];
+  v_pair text;
+begin
+  foreach v_pair in array string_to_array(p_scope, '/') loop
+    v_prefixes := v_prefixes || ltrim(v_prefixes[cardinality(v_prefixes)] || '/' || v_pair, '/');
+  end loop;
+  return v_prefixes;
+end
+$$;
+
+-- Whom an event is told, by one probe of the route per pattern and scope. Several subscriptions of one subscriber
+-- make one delivery, under the lowest of them, ordered if any of them is. Above 64 subscribers, or 256 subscriptions,
+-- `too_many` is true and the rest null; with `p_ordered_only`, all that keep order, however many.
+--
+-- Joined so that it can be nothing but probes: with a condition on two arrays, a planner without statistics reads
+-- every subscription of the tenant.
+create function tidings.matches(
+  p_patterns int[], p_tenant text, p_scopes text[], p_ordered_only bool,
+  out subscribers int[], out subscriptions int[], out ordered bool[], out any_ordered bool, out too_many bool
+)
+language plpgsql set search_path = pg_catalog set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  v_raw int;
+begin
+  too_many := false;
+  if p_ordered_only then
+    select array_agg(m.subscriber_id order by m.subscriber_id), array_agg(m.subscription_id order by m.subscriber_id),
+      array_agg(true), bool_or(true)
+    into subscribers, subscriptions, ordered, any_ordered
+    from (
+      select s.subscriber_id, min(s.subscription_id) as subscription_id
+      from unnest(p_patterns) as p (pattern_id)
       cross join unnest(p_scopes) as c (scope)
       cross join lateral (
         select s.subscriber_id, s.subscription_id
         from tidings.subscription s
         where s.pattern_id = p.pattern_id and s.tenant = p_tenant and s.scope = c.scope and s.deleted_at is null
+          and s.ordered
         offset 0
       ) s
       group by s.subscriber_id
-      returning subscriber_id
-    )
-    select array_agg(w.subscriber_id) into lanes from written w;
+    ) m;
+    return;
   end if;
-  status := 'registered';
+  select array_agg(m.subscriber_id order by m.subscriber_id), array_agg(m.subscription_id order by m.subscriber_id),
+    array_agg(m.ordered order by m.subscriber_id), bool_or(m.ordered), sum(m.raw)
+  into subscribers, subscriptions, ordered, any_ordered, v_raw
+  from (
+    select r.subscriber_id, min(r.subscription_id) as subscription_id, bool_or(r.ordered) as ordered, count(*) as raw
+    from (
+      select s.subscriber_id, s.subscription_id, s.ordered
+      from unnest(p_patterns) as p (pattern_id)
+      cross join unnest(p_scopes) as c (scope)
+      cross join lateral (
+        select s.subscriber_id, s.subscription_id, s.ordered
+        from tidings.subscription s
+        where s.pattern_id = p.pattern_id and s.tenant = p_tenant and s.scope = c.scope and s.deleted_at is null
+        limit 257
+      ) s
+      limit 257
+    ) r
+    group by r.subscriber_id
+  ) m;
+  if v_raw > 256 or cardinality(subscribers) > 64 then
+    too_many := true;
+    subscribers := null; subscriptions := null; ordered := null; any_ordered := null;
+  end if;
 end
-$$;
-
--- The prefixes of a scope, the root first and the whole last.
-create function tidings.scope_prefixes(p_scope text) returns text[]
-language sql immutable strict parallel safe as $$
-  select array(
-    select array_to_string((string_to_array(p_scope, '/'))[1:n], '/')
-    from generate_series(0, cardinality(string_to_array(p_scope, '/'))) n
-  )
 $$;
 
 -- The long way: every case, step by step. Runs with the rights of its caller, the function above.
@@ -164,118 +192,56 @@ create function tidings.register_the_long_way(
   p_telemetry text,
   p_headers text,
   p_tenant text,
-  p_scopes text[],
+  p_scope text,
   p_ordering_key text,
   p_idempotency_key text,
   p_delay_ms bigint,
   p_occurred_at timestamptz,
-  p_event_id uuid,
-  out status text,
-  out event_id uuid,
-  out lanes int[]
-)
+  p_event_id uuid
+) returns text
 language plpgsql set search_path = pg_catalog as $$
-#variable_conflict use_column
 declare
-  -- Up to so many deliveries are written here; above, the worker expands.
-  c_inline constant int := 64;
-  c_payload_bytes constant int := 1048576;
-  c_telemetry_bytes constant int := 32768;
+  v_event_id uuid;
   v_version smallint;
   v_retired_at timestamptz;
+  v_partitioned_until timestamptz;
   v_patterns int[];
-  v_bytes int := octet_length(p_payload);
-  v_scope constant text := p_scopes[cardinality(p_scopes)];
+  v_scopes constant text[] := tidings.scope_prefixes(p_scope);
   v_subscribers int[];
   v_subscriptions int[];
   v_ordered bool[];
   v_any_ordered bool;
-  v_raw int;
-  v_expand bool := false;
+  v_expand bool;
   v_key_hash int;
   v_sha256 bytea;
   v_now timestamptz;
-  v_us bigint;
+  v_at timestamptz;
   v_due timestamptz;
 begin
-  if v_bytes > c_payload_bytes or octet_length(p_telemetry) > c_telemetry_bytes
-    or octet_length(p_headers) > c_telemetry_bytes then
-    status := 'payload_too_large';
-    return;
-  end if;
-  if octet_length(p_tenant) > 255 or octet_length(p_ordering_key) > 255 or octet_length(p_idempotency_key) > 255 then
-    status := 'bad_key';
-    return;
-  end if;
-
   if p_version is null then
-    select t.version, t.retired_at, t.patterns into v_version, v_retired_at, v_patterns
+    select t.version, t.retired_at, t.partitioned_until, t.patterns
+    into v_version, v_retired_at, v_partitioned_until, v_patterns
     from tidings.event_type t where t.type = p_type order by t.version desc limit 1;
   else
-    select t.version, t.retired_at, t.patterns into v_version, v_retired_at, v_patterns
+    select t.version, t.retired_at, t.partitioned_until, t.patterns
+    into v_version, v_retired_at, v_partitioned_until, v_patterns
     from tidings.event_type t where t.type = p_type and t.version = p_version;
   end if;
   if v_version is null then
-    if p_version is not null and exists (select from tidings.event_type t where t.type = p_type) then
-      status := 'unknown_version';
-    else
-      status := 'unknown_type';
-    end if;
-    return;
+    return case when p_version is not null and exists (select from tidings.event_type t where t.type = p_type)
+      then 'unknown_version' else 'unknown_type' end;
   elsif v_retired_at is not null then
-    status := 'retired_type';
-    return;
+    return 'retired_type';
   end if;
 
-  if v_scope is null or p_scopes[1] <> '' or cardinality(p_scopes) > 9 or octet_length(v_scope) > 1000
-    or v_scope !~ '^([a-z][a-z0-9_]*=[^/=[:space:][:cntrl:]]+(/[a-z][a-z0-9_]*=[^/=[:space:][:cntrl:]]+)*)?$' then
-    status := 'bad_scope';
-    return;
-  end if;
-
-  -- One probe of the route per pattern and prefix. Several subscriptions of one subscriber make one delivery, under
-  -- the lowest of them, ordered if any of them is.
-  select array_agg(m.subscriber_id order by m.subscriber_id), array_agg(m.subscription_id order by m.subscriber_id),
-    array_agg(m.ordered order by m.subscriber_id), bool_or(m.ordered), sum(m.raw)
-  into v_subscribers, v_subscriptions, v_ordered, v_any_ordered, v_raw
-  from (
-    select r.subscriber_id, min(r.subscription_id) as subscription_id, bool_or(r.ordered) as ordered, count(*) as raw
-    from (
-      select s.subscriber_id, s.subscription_id, s.ordered
-      from unnest(v_patterns) as p (pattern_id)
-      cross join unnest(p_scopes) as c (scope)
-      cross join lateral (
-        select s.subscriber_id, s.subscription_id, s.ordered
-        from tidings.subscription s
-        where s.pattern_id = p.pattern_id and s.tenant = p_tenant and s.scope = c.scope and s.deleted_at is null
-        limit 4 * c_inline + 1
-      ) s
-      limit 4 * c_inline + 1
-    ) r
-    group by r.subscriber_id
-  ) m;
-  if v_raw > 4 * c_inline or cardinality(v_subscribers) > c_inline then
-    v_expand := true;
+  select m.subscribers, m.subscriptions, m.ordered, m.any_ordered, m.too_many
+  into v_subscribers, v_subscriptions, v_ordered, v_any_ordered, v_expand
+  from tidings.matches(v_patterns, p_tenant, v_scopes, false) m;
+  if v_expand then
     -- Order is decided here, under the key's lock; an expansion could not keep it.
-    v_subscribers := null; v_subscriptions := null; v_ordered := null; v_any_ordered := null;
-    if p_ordering_key is not null then
-      select array_agg(m.subscriber_id order by m.subscriber_id), array_agg(m.subscription_id order by m.subscriber_id),
-        array_agg(true), bool_or(true)
-      into v_subscribers, v_subscriptions, v_ordered, v_any_ordered
-      from (
-        select s.subscriber_id, min(s.subscription_id) as subscription_id
-        from unnest(v_patterns) as p (pattern_id)
-        cross join unnest(p_scopes) as c (scope)
-        cross join lateral (
-          select s.subscriber_id, s.subscription_id
-          from tidings.subscription s
-          where s.pattern_id = p.pattern_id and s.tenant = p_tenant and s.scope = c.scope and s.deleted_at is null
-            and s.ordered
-          offset 0
-        ) s
-        group by s.subscriber_id
-      ) m;
-    end if;
+    select m.subscribers, m.subscriptions, m.ordered, m.any_ordered
+    into v_subscribers, v_subscriptions, v_ordered, v_any_ordered
+    from tidings.matches(v_patterns, p_tenant, v_scopes, true) m where p_ordering_key is not null;
   end if;
 
   if v_any_ordered and p_ordering_key is not null then
@@ -287,41 +253,34 @@ begin
   -- The transaction has its id before the clock is read for a due time: the read bound of the workers rests on it.
   perform pg_current_xact_id();
   v_now := clock_timestamp();
-  if p_event_id is not null then
-    v_us := (extract(epoch from tidings.uuid_at(p_event_id)) * 1000000)::bigint;
-    if substr(p_event_id::text, 15, 1) <> '7' or abs(v_us - extract(epoch from v_now) * 1000000) > 3600000000 then
-      status := 'bad_event_id';
-      return;
+  -- Asked of the registry of partitions, not found out by an error, which would abort the caller's transaction.
+  if p_event_id is null then
+    if coalesce(v_partitioned_until <= v_now, true) then
+      return 'no_partition';
     end if;
-    event_id := p_event_id;
+    v_event_id := tidings.uuid_v7(v_now);
   else
-    -- A UUIDv7 (RFC 9562, method 3): milliseconds, then the part of a millisecond in the twelve bits after the
-    -- version, so that ids grow in the order of registering within a transaction.
-    v_us := (extract(epoch from v_now) * 1000000)::bigint;
-    event_id := (lpad(to_hex(v_us / 1000), 12, '0') || '7' || lpad(to_hex((v_us % 1000) * 4096 / 1000), 3, '0')
-      || '-' || substr(gen_random_uuid()::text, 20))::uuid;
-  end if;
-  -- Asked of the registry, not found out by an error, which would abort the caller's transaction.
-  if not exists (
-    select from tidings.partition p
-    where p.parent = 'event' and p.starts_at = date_trunc('day', to_timestamp(v_us / 1000000) at time zone 'UTC') at time zone 'UTC'
-  ) then
-    status := 'no_partition';
-    event_id := null;
-    return;
+    v_at := tidings.uuid_at(p_event_id);
+    if substr(p_event_id::text, 15, 1) <> '7' or abs(extract(epoch from v_at - v_now)) > 3600 then
+      return 'bad_event_id';
+    elsif not exists (
+      select from tidings.partition p where p.parent = 'event' and p.starts_at <= v_at and v_at < p.ends_at
+    ) then
+      return 'no_partition';
+    end if;
+    v_event_id := p_event_id;
   end if;
 
   if p_idempotency_key is not null then
     v_sha256 := sha256(convert_to(p_type || E'\n' || v_version || E'\n' || p_payload, 'UTF8'));
     -- Waits for another transaction that has the key in hand; if that one rolls back, the key is free again.
     insert into tidings.idempotency (tenant, key, event_id, sha256, created_at)
-    values (p_tenant, p_idempotency_key, event_id, v_sha256, v_now)
+    values (p_tenant, p_idempotency_key, v_event_id, v_sha256, v_now)
     on conflict (tenant, key) do nothing;
     if not found then
-      select i.event_id, case when i.sha256 = v_sha256 then 'repeated' else 'idempotency_conflict' end
-      into event_id, status
-      from tidings.idempotency i where i.tenant = p_tenant and i.key = p_idempotency_key;
-      return;
+      return (
+        select case when i.sha256 = v_sha256 then 'repeated ' else 'idempotency_conflict ' end || i.event_id
+        from tidings.idempotency i where i.tenant = p_tenant and i.key = p_idempotency_key);
     end if;
   end if;
 
@@ -329,39 +288,38 @@ begin
   if p_event_id is null then
     insert into tidings.event (event_id, created_at, occurred_at, type, version, tenant, scope, ordering_key,
       payload_bytes, payload, telemetry, headers)
-    values (event_id, v_now, coalesce(p_occurred_at, v_now), p_type, v_version, p_tenant, v_scope, p_ordering_key,
-      v_bytes, p_payload::json, p_telemetry::json, p_headers::json);
+    values (v_event_id, v_now, coalesce(p_occurred_at, v_now), p_type, v_version, p_tenant, p_scope, p_ordering_key,
+      octet_length(p_payload), p_payload::json, p_telemetry::json, p_headers::json);
   else
     insert into tidings.event (event_id, created_at, occurred_at, type, version, tenant, scope, ordering_key,
       payload_bytes, payload, telemetry, headers)
-    values (event_id, v_now, coalesce(p_occurred_at, v_now), p_type, v_version, p_tenant, v_scope, p_ordering_key,
-      v_bytes, p_payload::json, p_telemetry::json, p_headers::json)
+    values (v_event_id, v_now, coalesce(p_occurred_at, v_now), p_type, v_version, p_tenant, p_scope, p_ordering_key,
+      octet_length(p_payload), p_payload::json, p_telemetry::json, p_headers::json)
     on conflict do nothing;
     if not found then
-      select case when e.type = p_type and e.version = v_version and e.payload::text = p_payload
-        then 'repeated' else 'event_conflict' end
-      into status
-      from tidings.event e where e.event_id = p_event_id;
-      if status = 'event_conflict' then
-        -- Nothing was registered, so the key is not used up.
-        delete from tidings.idempotency i where i.tenant = p_tenant and i.key = p_idempotency_key;
+      if exists (
+        select from tidings.event e
+        where e.event_id = p_event_id and e.type = p_type and e.version = v_version and e.payload::text = p_payload
+      ) then
+        return 'repeated ' || p_event_id;
       end if;
-      return;
+      -- Nothing was registered, so the key is not used up.
+      delete from tidings.idempotency i where i.tenant = p_tenant and i.key = p_idempotency_key;
+      return 'event_conflict ' || p_event_id;
     end if;
   end if;
 
   if v_subscribers is not null then
     insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id, subscription_id, key_hash)
-    select event_id, v_due, v_due, m.subscriber_id, m.subscription_id, case when m.ordered then v_key_hash end
+    select v_event_id, v_due, v_due, m.subscriber_id, m.subscription_id, case when m.ordered then v_key_hash end
     from unnest(v_subscribers, v_subscriptions, v_ordered) as m (subscriber_id, subscription_id, ordered);
   end if;
   if v_expand then
-    insert into tidings.expansion (event_id, due_at, registered_at) values (event_id, v_due, v_now);
-    insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id) values (event_id, v_now, v_now, 0);
+    insert into tidings.expansion (event_id, due_at, registered_at) values (v_event_id, v_due, v_now);
+    insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id) values (v_event_id, v_now, v_now, 0);
     v_subscribers := v_subscribers || 0;
   end if;
-  status := 'registered';
-  lanes := v_subscribers;
+  return v_event_id || coalesce(' ' || array_to_string(v_subscribers, ','), '');
 end
 $$;
 
@@ -443,9 +401,7 @@ create function tidings.register_event(
 language plpgsql security definer set search_path = pg_catalog as $$
 #variable_conflict use_variable
 declare
-  v_status text;
-  v_event_id uuid;
-  v_lanes int[];
+  v_written text;
 begin
   if type is null or payload is null or tenant is null or scope is null then
     raise exception using errcode = 'TD012', message = 'type, payload, tenant and scope may not be null',
@@ -459,6 +415,16 @@ begin
     raise exception using errcode = 'TD012', message = 'occurred_at is not a time of the years 1 to 9999',
       hint = 'Leave it out to say now.';
   end if;
+  if octet_length(tenant) > 255 or octet_length(ordering_key) > 255 or octet_length(idempotency_key) > 255 then
+    perform tidings.raise_status('bad_key', type, version, scope);
+  end if;
+  if not tidings.is_scope(scope) then
+    perform tidings.raise_status('bad_scope', type, version, scope);
+  end if;
+  if octet_length(payload::text) > 1048576 or octet_length(telemetry::text) > 32768
+    or octet_length(headers::text) > 32768 then
+    perform tidings.raise_status('payload_too_large', type, version, scope);
+  end if;
   if tidings.json_deeper(payload::text, 64) or tidings.json_deeper(telemetry::text, 64) then
     raise exception using errcode = 'TD008', message = 'the payload nests deeper than 64 levels', hint = 'Flatten the payload.';
   end if;
@@ -468,16 +434,18 @@ begin
   end if;
   version := coalesce(version, (
     select t.version from tidings.event_type t where t.type = register_event.type order by t.version desc limit 1));
-  select r.status, r.event_id, r.lanes into v_status, v_event_id, v_lanes
-  from tidings.register_v1(type, version, payload::text, telemetry::text, headers::text, tenant,
-    tidings.scope_prefixes(scope), ordering_key, idempotency_key, (extract(epoch from delay) * 1000)::bigint, occurred_at, event_id) r;
-  if v_status not in ('registered', 'repeated') then
-    perform tidings.raise_status(v_status, type, version, scope);
+  v_written := tidings.register_v1(type, version, payload::text, telemetry::text, headers::text, tenant,
+    scope, ordering_key, idempotency_key, nullif((extract(epoch from delay) * 1000)::bigint, 0), occurred_at, event_id);
+  if v_written ~ '^[a-z]+_' then
+    perform tidings.raise_status(split_part(v_written, ' ', 1), type, version, scope);
   end if;
-  if notify and v_lanes is not null then
-    perform pg_notify('tidings_wake', array_to_string(v_lanes, ','));
+  if starts_with(v_written, 'repeated ') then
+    return split_part(v_written, ' ', 2)::uuid;
   end if;
-  return v_event_id;
+  if notify and split_part(v_written, ' ', 2) <> '' then
+    perform pg_notify('tidings_wake', split_part(v_written, ' ', 2));
+  end if;
+  return split_part(v_written, ' ', 1)::uuid;
 end
 $$;
 
@@ -515,17 +483,12 @@ $$;
 create function tidings.register_many_v1(
   p_types text[], p_versions smallint[], p_payloads text[], p_telemetries text[], p_headers text[], p_tenants text[],
   p_scopes text[], p_ordering_keys text[]
-) returns table (status text, event_id uuid, lanes int[])
+) returns setof text
 language plpgsql security definer set search_path = pg_catalog as $$
-#variable_conflict use_column
 declare
   v_hash int;
-  v_status text;
-  v_id uuid;
-  v_lanes int[];
-  v_statuses text[] := '{}';
-  v_ids uuid[] := '{}';
-  v_all_lanes text[] := '{}';
+  v_written text;
+  v_all text[] := '{}';
 begin
   for v_hash in
     select distinct tidings.key_hash(k.tenant, k.key)
@@ -541,27 +504,22 @@ begin
   end loop;
   begin
     for i in 1 .. cardinality(p_types) loop
-      select r.status, r.event_id, r.lanes into v_status, v_id, v_lanes
-      from tidings.register_v1(p_types[i], p_versions[i], p_payloads[i], p_telemetries[i], p_headers[i], p_tenants[i],
-        tidings.scope_prefixes(p_scopes[i]), p_ordering_keys[i], null, null, null, null) r;
-      if v_status <> 'registered' then
-        raise exception using errcode = 'TD021', message = v_status;
+      v_written := tidings.register_v1(p_types[i], p_versions[i], p_payloads[i], p_telemetries[i], p_headers[i],
+        p_tenants[i], p_scopes[i], p_ordering_keys[i], null, null, null, null);
+      if v_written ~ '^[a-z]+_' then
+        raise exception using errcode = 'TD021', message = v_written;
       end if;
-      v_statuses := v_statuses || v_status;
-      v_ids := v_ids || v_id;
-      v_all_lanes := v_all_lanes || coalesce(v_lanes, '{}')::text;
+      v_all := v_all || v_written;
     end loop;
   exception when sqlstate 'TD021' then
     -- What was written in this block is undone; the caller's transaction goes on.
     return query
-    select case when n <= cardinality(v_ids) then 'registered' else v_status end, null::uuid, null::int[]
-    from generate_series(1, cardinality(v_ids) + 1) n;
+    select case when n <= cardinality(v_all) then v_all[n] else v_written end
+    from generate_series(1, cardinality(v_all) + 1) n
+    order by n;
     return;
   end;
-  return query
-  select o.status, o.event_id, o.lanes::int[]
-  from unnest(v_statuses, v_ids, v_all_lanes) with ordinality as o (status, event_id, lanes, n)
-  order by o.n;
+  return query select a.written from unnest(v_all) with ordinality as a (written, n) order by a.n;
 end
 $$;
 

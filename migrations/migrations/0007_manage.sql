@@ -72,30 +72,17 @@ begin
   values (p_subscriber, v_pattern, p_tenant, p_scope, p_ordered)
   returning s.subscription_id into subscription_id;
   added := true;
-  -- Most additions use a pattern that others use already, and then no type changes.
-  if not exists (select from tidings.event_type t where v_pattern = any(t.patterns)) then
-    perform tidings.match_patterns();
-  end if;
 end
 $$;
 
 -- unsubscribe: deliveries that were registered before stay as they are.
 create function tidings.unsubscribe_v1(p_subscription int) returns bool
 language plpgsql security definer set search_path = pg_catalog as $$
-declare
-  v_pattern int;
 begin
   perform pg_advisory_xact_lock(1414087765, 0);
   update tidings.subscription s set deleted_at = clock_timestamp()
-  where s.subscription_id = p_subscription and s.deleted_at is null
-  returning s.pattern_id into v_pattern;
-  if not found then
-    return false;
-  end if;
-  if not exists (select from tidings.subscription s where s.pattern_id = v_pattern and s.deleted_at is null) then
-    perform tidings.match_patterns();
-  end if;
-  return true;
+  where s.subscription_id = p_subscription and s.deleted_at is null;
+  return found;
 end
 $$;
 
@@ -115,7 +102,6 @@ begin
   update tidings.subscription s set deleted_at = clock_timestamp()
   where s.subscriber_id = p_subscriber and s.deleted_at is null;
   delete from tidings.secret s where s.subscriber_id = p_subscriber;
-  perform tidings.match_patterns();
   perform tidings.clear_lane(p_subscriber, 10000);
   return true;
 end

@@ -15,7 +15,7 @@ const DAYS: i32 = 40;
 
 /// The partitions of events that are there, by age in days, the oldest first; those of the days to come left out.
 const KEPT: &str = "
-    select array_agg((extract(epoch from clock_timestamp() - starts_at) / 86400)::int order by starts_at)
+    select array_agg(floor(extract(epoch from clock_timestamp() - starts_at) / 86400)::int order by starts_at)
     from tidings.partition where parent = 'event' and ends_at < clock_timestamp() - interval '1 day'";
 
 /// Makes the partitions of a day long ago.

@@ -2,6 +2,8 @@
 
 mod plan;
 mod random;
+mod rights;
+mod types;
 
 use sqlx::{Connection, PgConnection};
 use tidings_tests::{Draft, SOON, World, eventually};

@@ -152,6 +152,11 @@ impl World {
             .unwrap()
     }
 
+    /// Ends a subscription.
+    pub async fn unsubscribe(&self, id: i32) {
+        sqlx::query("select tidings.unsubscribe_v1($1)").bind(id).execute(&self.pool).await.unwrap();
+    }
+
     /// Registers and commits, without a wake-up.
     pub async fn register(&self, draft: Draft<'_>) -> Uuid {
         let mut conn = self.pool.acquire().await.unwrap();
