@@ -64,8 +64,7 @@ impl Written {
 pub(crate) async fn register(tx: &mut PgTransaction<'_>, draft: &Draft) -> Result<Written> {
     let options = &draft.options;
     let delay = options.delay.filter(|delay| !delay.is_zero());
-    let delay_ms =
-        delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 1000));
+    let delay_ms = delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 1000));
     let written = sqlx::query_file_scalar!(
         "src/queries/register.sql",
         draft.event_type,
@@ -99,8 +98,7 @@ pub(crate) async fn register_many(
         drafts.iter().map(|draft| draft.telemetry.clone()).collect();
     let headers: Vec<Option<String>> = drafts.iter().map(|draft| draft.headers.clone()).collect();
     let tenants: Vec<String> = drafts.iter().map(|draft| draft.options.tenant.clone()).collect();
-    let scopes: Vec<String> =
-        drafts.iter().map(|draft| draft.scope.as_str().to_owned()).collect();
+    let scopes: Vec<String> = drafts.iter().map(|draft| draft.scope.as_str().to_owned()).collect();
     let keys: Vec<Option<String>> = drafts.iter().map(|draft| draft.ordering_key.clone()).collect();
     let written = sqlx::query_file_scalar!(
         "src/queries/register_many.sql",

@@ -154,7 +154,11 @@ impl World {
 
     /// Ends a subscription.
     pub async fn unsubscribe(&self, id: i32) {
-        sqlx::query("select tidings.unsubscribe_v1($1)").bind(id).execute(&self.pool).await.unwrap();
+        sqlx::query("select tidings.unsubscribe_v1($1)")
+            .bind(id)
+            .execute(&self.pool)
+            .await
+            .unwrap();
     }
 
     /// Registers and commits, without a wake-up.
