@@ -4,7 +4,7 @@
 # INSTALL=no; Rust never is. Works with the make of macOS (3.81), as root and as a user.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust lint bench sqlx sqlx-check deny docs clean
+.PHONY: help demo test test-rust lint bench sqlx sqlx-check deny audit docs clean
 
 # Queries are checked against .sqlx, without a database.
 export SQLX_OFFLINE := true
@@ -192,9 +192,9 @@ lint: ## Checks format, lints and documentation; a warning is an error
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
-bench: ## Measures, and writes bench/report.json
+bench: ## Measures, and writes bench/report.json; ROWS='drain register' measures those alone and writes nothing
 	$(RUN) need rust postgres
-	$(CARGO) run --locked --release -p tidings-bench
+	$(CARGO) run --locked --release -p tidings-bench -- $(ROWS)
 
 sqlx: ## Writes .sqlx anew: what the compiler knows about our queries
 	$(RUN) need rust postgres; start_postgres; check_queries; \
@@ -207,6 +207,9 @@ sqlx-check: ## Checks that .sqlx is what `make sqlx` would write
 deny: ## Checks licences and sources of dependencies, with cargo-deny
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo 'This needs cargo-deny: cargo install --locked cargo-deny'; exit 1; }
 	$(CARGO) deny check bans licenses sources
+
+audit: ## Checks the dependencies against the advisories known today; needs the network
+	$(CARGO) deny check advisories
 
 docs: ## Builds the documentation of the crates
 	$(CARGO) doc --locked --workspace --no-deps
