@@ -190,6 +190,7 @@ lint: ## Checks format, lints and documentation; a warning is an error
 	$(RUN) need rust
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p tidings-cli --features embedded-download -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 bench: ## Measures, and writes bench/report.json; ROWS='drain register' measures those alone and writes nothing

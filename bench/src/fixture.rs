@@ -35,6 +35,7 @@ impl Fixture {
         let embedded = Embedded::start(&search, options).await?;
         let pool = PgPoolOptions::new().max_connections(40).connect(&embedded.url()).await?;
         tidings_migrations::migrate(&pool).await?;
+        sqlx::query("select tidings.make_group('memory', 16)").execute(&pool).await?;
         Ok(Self { embedded, folder, pool })
     }
 

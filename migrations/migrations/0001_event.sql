@@ -132,8 +132,12 @@ begin
     perform tidings.make_partition('event', clock_timestamp() + v_day * interval '24 hours');
     perform tidings.make_partition('attempt', clock_timestamp() + v_day * interval '24 hours');
   end loop;
-  update tidings.event_type t set partitioned_until = tidings.partitioned_until()
-  where t.partitioned_until is distinct from tidings.partitioned_until();
+  -- Under the lock that edits of subscriptions take before they change the same rows. While somebody holds it the next
+  -- run will do: there are days to go.
+  if pg_try_advisory_xact_lock(1414087765, 0) then
+    update tidings.event_type t set partitioned_until = tidings.partitioned_until()
+    where t.partitioned_until is distinct from tidings.partitioned_until();
+  end if;
 end
 $$;
 

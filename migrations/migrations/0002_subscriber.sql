@@ -162,7 +162,7 @@ $$;
 
 -- Keeps the types in line with the subscriptions. A trigger, so that no way of editing can forget it.
 create function tidings.subscription_changed() returns trigger
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_patterns int[] := array(select distinct c.pattern_id from changed c);
 begin
@@ -203,7 +203,6 @@ end
 $$;
 
 select tidings.make_group('webhook', 64);
-select tidings.make_group('memory', 16);
 select tidings.make_group('system', 1);
 select tidings.make_group('maintenance', 1);
 
@@ -212,7 +211,7 @@ insert into tidings.subscriber (subscriber_id, name, kind, shard) overriding sys
 
 -- Tells the owner of a lane that its subscriber has changed. A trigger, so that no way of editing can forget it.
 create function tidings.subscriber_changed() returns trigger
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   insert into tidings.shard_config as c (group_name, shard, config_version) values (new.kind, new.shard, 1)
   on conflict (group_name, shard) do update set config_version = c.config_version + 1;
@@ -224,7 +223,7 @@ create trigger subscriber_changed
   for each row execute function tidings.subscriber_changed();
 
 create function tidings.secret_changed() returns trigger
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   update tidings.subscriber s set version = s.version + 1, updated_at = clock_timestamp()
   where s.subscriber_id = coalesce(new.subscriber_id, old.subscriber_id);

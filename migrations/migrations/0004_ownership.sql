@@ -52,7 +52,7 @@ create function tidings.hold_v1(
   config_version bigint,
   give_up bool
 )
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   -- The pair of the read bound, before anything else: first the clock, then the transaction's id.

@@ -4,7 +4,7 @@
 -- Whether the text of a JSON value nests deeper than `p_max`. Counting brackets settles nearly every call; only a
 -- text with more of them is looked at closely, by taking the innermost pairs away, level by level.
 create function tidings.json_deeper(p_text text, p_max int) returns bool
-language plpgsql immutable strict parallel safe set search_path = pg_catalog as $$
+language plpgsql immutable strict parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
   v_rest text;
 begin
@@ -51,7 +51,7 @@ $$;
 -- transaction; everything else goes the long way.
 --
 -- Runs with the rights of its owner and without a search path of its own, which would cost a twelfth of a transaction:
--- so each name here, operators too, says its schema, and there is no IN, BETWEEN or LIKE.
+-- so each name here, of operators and types too, says its schema, and there is no IN, BETWEEN or LIKE.
 create function tidings.register_v1(
   p_type text,
   p_version smallint,
@@ -68,11 +68,11 @@ create function tidings.register_v1(
 ) returns text
 language plpgsql security definer as $$
 declare
-  v_now timestamptz;
-  v_event_id uuid;
-  v_subscribers int[];
-  v_subscriptions int[];
-  v_lanes text;
+  v_now pg_catalog.timestamptz;
+  v_event_id pg_catalog.uuid;
+  v_subscribers pg_catalog.int4[];
+  v_subscriptions pg_catalog.int4[];
+  v_lanes pg_catalog.text;
 begin
   if p_idempotency_key is null and p_event_id is null and p_delay_ms is null and p_tenant operator(pg_catalog.=) '' then
     -- The transaction has its id before the clock is read for a due time: the read bound of the workers rests on it.
@@ -111,7 +111,7 @@ $$;
 
 -- The prefixes of a scope, the root first and the whole last.
 create function tidings.scope_prefixes(p_scope text) returns text[]
-language plpgsql immutable strict parallel safe set search_path = pg_catalog as $$
+language plpgsql immutable strict parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
   v_prefixes text[] := array[''];
   v_pair text;
@@ -133,7 +133,7 @@ create function tidings.matches(
   p_patterns int[], p_tenant text, p_scopes text[], p_ordered_only bool,
   out subscribers int[], out subscriptions int[], out ordered bool[], out any_ordered bool, out too_many bool
 )
-language plpgsql set search_path = pg_catalog set plan_cache_mode = force_generic_plan as $$
+language plpgsql set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_raw int;
@@ -199,7 +199,7 @@ create function tidings.register_the_long_way(
   p_occurred_at timestamptz,
   p_event_id uuid
 ) returns text
-language plpgsql set search_path = pg_catalog as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   v_event_id uuid;
   v_version smallint;
@@ -332,7 +332,7 @@ $$;
 
 -- What each status means to a person: the text of the error and its SQLSTATE.
 create function tidings.raise_status(p_status text, p_type text, p_version smallint, p_scope text) returns void
-language plpgsql immutable set search_path = pg_catalog as $$
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin
   case p_status
     when 'unknown_type' then
@@ -398,7 +398,7 @@ create function tidings.register_event(
   event_id uuid default null,
   notify bool default false
 ) returns uuid
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
   v_written text;
@@ -452,7 +452,7 @@ $$;
 -- register_events: many in one call, in the order of the array; each element an object with the parameters of
 -- register_event as members. One that cannot be registered raises, and nothing of the call remains.
 create function tidings.register_events(events json) returns setof uuid
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_event json;
 begin
@@ -484,7 +484,7 @@ create function tidings.register_many_v1(
   p_types text[], p_versions smallint[], p_payloads text[], p_telemetries text[], p_headers text[], p_tenants text[],
   p_scopes text[], p_ordering_keys text[]
 ) returns setof text
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_hash int;
   v_written text;
@@ -527,7 +527,7 @@ $$;
 -- without its bounds.
 create function tidings.explain_route(type text, scope text default '', tenant text default '')
 returns table (subscriber_id int, name text, kind text, subscription_id int, pattern text, matched_scope text, ordered bool)
-language plpgsql stable security definer set search_path = pg_catalog as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   return query

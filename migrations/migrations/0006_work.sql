@@ -13,7 +13,7 @@ create type tidings.settled as enum ('settled', 'missing', 'locked');
 -- Answers false if another session has its row: it may be parking it, so the caller has to come again. It does not
 -- wait, because that session may be the one of a stopped client.
 create function tidings.unpark(p_lane int, p_key_hash int) returns bool
-language plpgsql set search_path = pg_catalog as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   v_id bigint;
   v_due timestamptz;
@@ -43,7 +43,7 @@ $$;
 -- unpark_heads: makes every parked head of these lanes due. The backstop of the owner, at takeover. A row that another
 -- session has locked is left to it: that session is unparking it, or will settle the one before.
 create function tidings.unpark_heads(p_lanes int[]) returns int
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_parked record;
   v_count int := 0;
@@ -68,7 +68,7 @@ $$;
 create function tidings.bury(
   p_lane int, p_due timestamptz, p_id bigint, p_failed int, p_reason text, p_status smallint, p_error text
 ) returns void
-language sql set search_path = pg_catalog as $$
+language sql set search_path = pg_catalog, pg_temp as $$
   with gone as (
     delete from tidings.delivery d
     where d.subscriber_id = p_lane and d.due_at = p_due and d.delivery_id = p_id
@@ -90,7 +90,7 @@ create function tidings.settle_one(
   p_lane int, p_due timestamptz, p_id bigint, p_outcome text, p_delay_ms bigint, p_status smallint, p_error text,
   p_reason text
 ) returns tidings.settled
-language plpgsql set search_path = pg_catalog as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform from tidings.delivery d
   where d.subscriber_id = p_lane and d.due_at = p_due and d.delivery_id = p_id
@@ -148,7 +148,7 @@ create function tidings.work_v1(
   crashes smallint, first_due_at timestamptz, event_id uuid, type text, version smallint, tenant text, scope text,
   ordering_key text, occurred_at timestamptz, payload text, headers text, cut bool
 )
-language plpgsql security definer set search_path = pg_catalog set plan_cache_mode = force_generic_plan as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_read_at timestamptz;
@@ -359,7 +359,7 @@ $$;
 create function tidings.scan_v1(p_after int, p_limit int) returns table (
   lane int, group_name text, shard smallint, due_in_ms bigint
 )
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   return query
@@ -389,7 +389,7 @@ $$;
 create function tidings.careful_v1(
   p_worker uuid, p_group text, p_shard smallint, p_term bigint, p_lane int, p_due timestamptz, p_id bigint
 ) returns smallint
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_crashes smallint;
 begin
@@ -408,7 +408,7 @@ $$;
 create function tidings.expand_v1(
   p_worker uuid, p_shard smallint, p_term bigint, p_event uuid, p_chunk int
 ) returns int[]
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_expansion tidings.expansion;
   v_event record;

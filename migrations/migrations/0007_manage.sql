@@ -4,7 +4,7 @@
 -- sync_catalogue: adds and updates what an application declares; removes nothing, so that an older version of it can
 -- run beside a newer one. Answers what changed. Input: [{type, version, audience, scopes, level, schema, documentation}].
 create function tidings.sync_catalogue_v1(p_types json) returns table (type text, version smallint, change text)
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   v_type record;
@@ -47,7 +47,7 @@ $$;
 create function tidings.subscribe_v1(
   p_subscriber int, p_pattern text, p_tenant text, p_scope text, p_ordered bool, out subscription_id int, out added bool
 )
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   v_pattern int;
@@ -77,7 +77,7 @@ $$;
 
 -- unsubscribe: deliveries that were registered before stay as they are.
 create function tidings.unsubscribe_v1(p_subscription int) returns bool
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   perform pg_advisory_xact_lock(1414087765, 0);
   update tidings.subscription s set deleted_at = clock_timestamp()
@@ -88,7 +88,7 @@ $$;
 
 -- remove_subscriber: its subscriptions end now, its first deliveries go now, the rest by and by.
 create function tidings.remove_subscriber_v1(p_subscriber int) returns bool
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if p_subscriber = 0 then
     return false;
@@ -109,7 +109,7 @@ $$;
 
 -- clear_lane: removes up to `p_limit` deliveries of a deleted subscriber, those in somebody's hands left out.
 create function tidings.clear_lane(p_lane int, p_limit int) returns int
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_count int;
 begin
@@ -124,7 +124,7 @@ end
 $$;
 
 create function tidings.pause(p_subscriber int) returns bool
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   update tidings.subscriber s set paused_at = coalesce(s.paused_at, clock_timestamp()), updated_at = clock_timestamp(),
     version = s.version + 1
@@ -135,7 +135,7 @@ $$;
 
 -- resume: ends a pause, and what the system itself has decided against the subscriber.
 create function tidings.resume(p_subscriber int) returns bool
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   update tidings.subscriber s set paused_at = null, disabled_at = null, disabled_reason = null, retry_after_until = null,
     breaker = null, updated_at = clock_timestamp(), version = s.version + 1
@@ -146,7 +146,7 @@ $$;
 
 -- retry: makes a pending delivery due now. A follower of a key stays behind its head.
 create function tidings.retry(p_delivery bigint) returns bool
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_lane int;
 begin
@@ -162,7 +162,7 @@ $$;
 -- what is pending of its key. The event is put back from the copy if its partition has been dropped.
 -- Answers the new delivery's id; null if there is no such dead letter, it carries no event, or its subscriber is gone.
 create function tidings.replay_v1(p_dead bigint) returns bigint
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_dead tidings.dead;
   v_now timestamptz;
@@ -203,7 +203,7 @@ $$;
 -- replays; deliveries of new events lie in other partitions; so the check needs no lock on the log. The drop itself
 -- waits for its lock no longer than `p_lock_ms`, so that it never queues registers behind a long transaction.
 create function tidings.retire_partition(p_parent text, p_starts_at timestamptz, p_lock_ms int) returns bool
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_partition tidings.partition;
   v_from uuid;
@@ -218,10 +218,11 @@ begin
   if p_parent = 'event' then
     v_from := tidings.uuid_floor(v_partition.starts_at);
     v_to := tidings.uuid_floor(v_partition.ends_at);
-    if exists (select from tidings.delivery d where d.event_id >= v_from and d.event_id < v_to)
-      or exists (select from tidings.expansion x where x.event_id >= v_from and x.event_id < v_to) then
+    if exists (select from tidings.delivery d where d.event_id >= v_from and d.event_id < v_to) then
       return false;
     end if;
+    -- A fan-out under way has its delivery in the system lane; one without has been given up.
+    delete from tidings.expansion x where x.event_id >= v_from and x.event_id < v_to;
     -- The keys of its day go first, because nobody may register from the drop to the commit. They may be many: then
     -- the rest of them, and the drop, are left to the next call.
     delete from tidings.idempotency i
@@ -244,20 +245,24 @@ $$;
 -- bury_stale: deliveries of paused, disabled or deleted subscribers do not hold partitions for ever: past retention
 -- they are buried with their payload, up to `p_limit` a call.
 create function tidings.bury_stale(p_before timestamptz, p_limit int) returns int
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_row record;
   v_count int := 0;
 begin
   for v_row in
     select d.subscriber_id, d.due_at, d.delivery_id, d.key_hash
-    from tidings.delivery d
-    join tidings.subscriber s using (subscriber_id)
-    where d.event_id < tidings.uuid_floor(p_before)
-      and (s.paused_at is not null or s.disabled_at is not null or s.deleted_at is not null)
-    order by d.subscriber_id, d.delivery_id
+    from tidings.subscriber s
+    -- Lane by lane, so that nothing is read of those at work.
+    cross join lateral (
+      select d.* from tidings.delivery d
+      where d.subscriber_id = s.subscriber_id and d.event_id < tidings.uuid_floor(p_before)
+      order by d.delivery_id
+      limit p_limit
+      for update skip locked
+    ) d
+    where s.paused_at is not null or s.disabled_at is not null or s.deleted_at is not null
     limit p_limit
-    for update of d skip locked
   loop
     perform tidings.bury(v_row.subscriber_id, v_row.due_at, v_row.delivery_id, 0, 'retention', null,
       'its subscriber was paused, disabled or deleted for longer than events are kept');
@@ -273,7 +278,7 @@ $$;
 -- stats: what is pending, in one look.
 create function tidings.stats() returns table (subscriber_id int, name text, kind text, pending bigint, parked bigint,
   due bigint, oldest_due_at timestamptz, dead bigint)
-language plpgsql stable security definer set search_path = pg_catalog as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   return query

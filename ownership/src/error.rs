@@ -33,11 +33,16 @@ impl Error {
 
     /// Returns whether prepared statements went astray, as they do when a pooler shares sessions between clients.
     pub(crate) fn is_of_shared_session(&self) -> bool {
-        let Self::Unanswered(source) = self else { return false };
-        let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        // invalid_sql_statement_name, duplicate_prepared_statement
-        matches!(code.as_deref(), Some("26000" | "42P05"))
+        matches!(self, Self::Unanswered(source) if is_of_shared_session(source))
     }
+}
+
+/// Returns whether prepared statements went astray, as they do when a pooler shares sessions between clients.
+#[must_use]
+pub fn is_of_shared_session(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // invalid_sql_statement_name, duplicate_prepared_statement
+    matches!(code.as_deref(), Some("26000" | "42P05"))
 }
 
 impl From<sqlx::Error> for Error {

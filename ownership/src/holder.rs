@@ -242,6 +242,7 @@ impl Holder {
         Ok(Holdings {
             worker_id: self.worker_id,
             epoch: self.epoch,
+            session: self.options.session,
             trusted_until: began + self.options.trust(),
             pair: answer.pair,
             horizon: answer.horizon,
@@ -323,7 +324,7 @@ impl Holder {
             Err(error) => error.is_of_shared_session(),
         };
         if shared {
-            tracing::warn!(worker.id = %self.worker_id, "the session is shared with others; holding as behind a pooler from now on");
+            tracing::warn!(worker.id = %self.worker_id, "the session is shared with others: there is a pooler in transaction mode; working as behind one from now on; tell the worker so");
             self.options.session = Session::Pooled;
             self.connect = self.connect.clone().statement_cache_capacity(0);
             self.conn = None;

@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::holder::Session;
+
 /// One shard of one group.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ShardId {
@@ -52,6 +54,8 @@ pub struct Holdings {
     pub worker_id: Uuid,
     /// Grows whenever everything known about rows must be forgotten: declared dead, server restarted, clock set back.
     pub epoch: u64,
+    /// How the database is reached, as it was told or as it found out.
+    pub session: Session,
     /// Until when deliveries may be started, on the worker's own monotonic clock.
     pub trusted_until: Instant,
     /// A pair of the read bound, drawn by the hold.

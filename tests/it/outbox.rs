@@ -3,6 +3,7 @@
 mod careful;
 mod dead;
 mod plan;
+mod pooler;
 mod workers;
 
 use sqlx::{AssertSqlSafe, Connection};

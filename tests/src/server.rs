@@ -139,6 +139,8 @@ impl Server {
         self.administer(format!("create database {TEMPLATE}")).await.unwrap();
         let mut conn = PgConnection::connect(&self.url(TEMPLATE)).await.unwrap();
         MIGRATOR.run(&mut conn).await.unwrap();
+        // A worker announces the kinds that it serves; journeys add subscribers before there is one.
+        sqlx::query("select tidings.make_group('memory', 16)").execute(&mut conn).await.unwrap();
         conn.close().await.unwrap();
         let close = format!("alter database {TEMPLATE} is_template true allow_connections false");
         self.administer(close).await.unwrap();

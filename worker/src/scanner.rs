@@ -8,7 +8,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tidings_ownership::Holdings;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -36,11 +36,12 @@ const COST_FACTOR: u32 = 20;
 /// A scan that was slow once does not put the next one off for longer.
 const COST_PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Scans until `stop` is cancelled.
+/// Scans until `stop` is cancelled, and at once when a sweep is asked for.
 pub(crate) async fn run(
     database: Database,
     mut holdings: watch::Receiver<Arc<Holdings>>,
     pumps: Vec<mpsc::UnboundedSender<Message>>,
+    sweep: Arc<Notify>,
     stop: CancellationToken,
 ) {
     let mut after = -1;
@@ -77,6 +78,7 @@ pub(crate) async fn run(
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
             () = shards_taken(&mut holdings, &mut held) => known.clear(),
+            () = sweep.notified() => known.clear(),
         }
     }
 }

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use tidings::{deliverer::Deliverer, secret::Keyring};
-use tidings_ownership::{Holder, Holdings, Options, Session};
+use tidings_ownership::{Holder, Holdings, Options, Session, is_of_shared_session};
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
+    sync::{Notify, Semaphore, mpsc, watch},
     task::JoinHandle,
     time::Instant,
 };
@@ -35,7 +35,7 @@ impl Worker {
     /// Returns a builder for a worker on the database of `pool`.
     ///
     /// The worker takes two connections of its own with the pool's options, one more per pump, and borrows from the
-    /// pool now and then; it holds none while a delivery is under way.
+    /// pool now and then, or behind a pooler from two more of its own; it holds none while a delivery is under way.
     pub fn builder(pool: PgPool) -> Builder {
         Builder {
             pool,
@@ -138,32 +138,38 @@ impl Builder {
     /// No deliverer, or two of one kind; a database that does not answer; a schema that is missing.
     pub async fn spawn(self, shutdown: CancellationToken) -> Result<Running> {
         let roster = Roster::new(self.deliverers.clone())?;
-        let mut groups: Vec<String> = Vec::new();
-        let database = Database { pool: self.pool.clone(), session: self.session };
-        let doing = "announce the kinds of subscriber";
-        let mut tx = database.begin().await.map_err(Error::unanswered(doing))?;
-        for (kind, shards) in roster.kinds() {
-            sqlx::query("select tidings.make_group($1, $2)")
-                .bind(kind)
-                .bind(i32::from(shards))
-                .execute(&mut *tx)
-                .await
-                .map_err(Error::unanswered(doing))?;
-            groups.push(kind.to_owned());
+        let database = Database::new(self.pool.clone(), self.session);
+        let mut groups = announce(&database, &roster).await;
+        if matches!(&groups, Err(Error::Unanswered { source, .. }) if is_of_shared_session(source))
+        {
+            // A pooler that nobody told us of.
+            database.follow(Session::Pooled);
+            groups = announce(&database, &roster).await;
         }
-        tx.commit().await.map_err(Error::unanswered(doing))?;
+        let mut groups = groups?;
         groups.extend([system::GROUP.to_owned(), maintenance::GROUP.to_owned()]);
         let options = Options {
             host: self.host.clone(),
-            session: self.session,
+            session: database.session(),
             lease: self.lease,
             ..Options::new(groups)
         };
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
         let connect = (*self.pool.connect_options()).clone();
         let held = Holder::spawn(connect, options, drain.clone(), stop.clone()).await?;
+        database.follow(held.holdings.borrow().session);
         let counters = Arc::new(Counters::default());
-        let tasks = self.start(roster, &held, &counters, &stop);
+        let shared = Shared {
+            database,
+            roster,
+            keyring: self.keyring.clone(),
+            log: self.log,
+            durable: self.durable,
+            careful: Arc::new(Semaphore::new(1)),
+            counters: Arc::clone(&counters),
+            pumps: self.pumps,
+        };
+        let tasks = self.start(&Arc::new(shared), &held, &stop);
         let (holdings, drain_max) = (held.holdings.clone(), self.drain_max);
         let ending = tokio::spawn(async move {
             shutdown.cancelled().await;
@@ -182,21 +188,10 @@ impl Builder {
 
     fn start(
         &self,
-        roster: Roster,
+        shared: &Arc<Shared>,
         held: &tidings_ownership::Held,
-        counters: &Arc<Counters>,
         stop: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
-        let shared = Arc::new(Shared {
-            database: Database { pool: self.pool.clone(), session: self.session },
-            roster,
-            keyring: self.keyring.clone(),
-            log: self.log,
-            durable: self.durable,
-            careful: Arc::new(Semaphore::new(1)),
-            counters: Arc::clone(counters),
-            pumps: self.pumps,
-        });
         let mut tasks = Vec::new();
         let mut senders = Vec::new();
         for index in 0..self.pumps {
@@ -204,22 +199,24 @@ impl Builder {
             senders.push(sender.clone());
             let pump = Pump {
                 index,
-                shared: Arc::clone(&shared),
+                shared: Arc::clone(shared),
                 holdings: held.holdings.clone(),
                 release: held.release.clone(),
                 messages,
                 sender,
                 stop: stop.clone(),
-                link: Some(Link::new((*self.pool.connect_options()).clone(), self.session)),
+                link: Some(Link::new(shared.database.clone())),
                 state: State::default(),
             };
             tasks.push(tokio::spawn(pump.run()));
         }
         let (database, holdings) = (shared.database.clone(), held.holdings.clone());
+        let sweep = Arc::new(Notify::new());
         tasks.push(tokio::spawn(scanner::run(
             database.clone(),
             holdings.clone(),
             senders,
+            Arc::clone(&sweep),
             stop.clone(),
         )));
         tasks.push(tokio::spawn(maintenance::run(
@@ -228,12 +225,30 @@ impl Builder {
             self.retention,
             stop.clone(),
         )));
-        if self.session == Session::Direct {
+        if shared.database.session() == Session::Direct {
             let connect = (*self.pool.connect_options()).clone();
-            tasks.push(tokio::spawn(listener::run(connect, stop.clone())));
+            tasks.push(tokio::spawn(listener::run(connect, sweep, stop.clone())));
         }
         tasks
     }
+}
+
+/// Makes the shards of the kinds that the worker serves, and returns the kinds.
+async fn announce(database: &Database, roster: &Roster) -> Result<Vec<String>> {
+    let doing = "announce the kinds of subscriber";
+    let mut groups = Vec::new();
+    let mut tx = database.begin().await.map_err(Error::unanswered(doing))?;
+    for (kind, shards) in roster.kinds() {
+        sqlx::query("select tidings.make_group($1, $2)")
+            .bind(kind)
+            .bind(i32::from(shards))
+            .execute(&mut *tx)
+            .await
+            .map_err(Error::unanswered(doing))?;
+        groups.push(kind.to_owned());
+    }
+    tx.commit().await.map_err(Error::unanswered(doing))?;
+    Ok(groups)
 }
 
 /// A worker at work.

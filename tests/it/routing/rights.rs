@@ -1,7 +1,8 @@
 //! Registering runs with the rights of the schema's owner; its caller has no way into them.
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tidings_tests::World;
+use uuid::Uuid;
 
 /// Functions and operators with the names that registering uses, made by the caller, first in its search path.
 /// Whoever runs them is written down.
@@ -34,37 +35,100 @@ const TRAP: &str = "
     create function trap.uuid_v7(a timestamptz) returns uuid language plpgsql as $$
       begin insert into trap.hit values ('uuid_v7', current_user); return pg_catalog.gen_random_uuid(); end $$;
     create table trap.event_type as select * from tidings.event_type where false;
-    create domain trap.json as text;
-    create domain trap.uuid as text;";
+    create function trap.check(a text) returns bool language plpgsql as $$
+      begin insert into trap.hit values ('a type', current_user); return true; end $$;
+    grant usage on schema trap to public;
+    grant select on all tables in schema trap to public;";
+
+/// What a caller who may make temporary objects puts in the way of types and tables.
+const TEMPORARY: &str = "
+    create domain pg_temp.uuid as pg_catalog.uuid check (trap.check(value::pg_catalog.text));
+    create domain pg_temp.text as pg_catalog.text check (trap.check(value::pg_catalog.text));
+    create domain pg_temp.json as pg_catalog.json check (trap.check(value::pg_catalog.text));
+    create domain pg_temp.timestamptz as pg_catalog.timestamptz check (trap.check(value::pg_catalog.text));
+    create domain pg_temp.int4 as pg_catalog.int4 check (trap.check(value::pg_catalog.text));
+    create domain pg_temp.int8 as pg_catalog.int8 check (trap.check(value::pg_catalog.text));
+    create domain pg_temp.bool as pg_catalog.bool check (trap.check(value::pg_catalog.text));
+    set search_path = trap, pg_catalog";
+
+/// Everything that a caller may call.
+const CALLS: [&str; 6] = [
+    "select tidings.register_event('order:placed', '{}'::pg_catalog.json)",
+    "select tidings.register_event('order:shipped', '{}'::pg_catalog.json, scope => 'shop=s1', ordering_key => 'k')",
+    r#"select tidings.register_events('[{"type": "order:placed", "payload": {}}]'::pg_catalog.json)"#,
+    "select tidings.register_v1('order:placed', 1::pg_catalog.int2, '{}', null, null, '', '', null, null, null, null, null)",
+    "select tidings.register_v1('order:shipped', 1::pg_catalog.int2, '{}', null, null, 'acme', 'shop=s1', 'k', 'once', 1, null, null)",
+    "select tidings.register_many_v1(array['order:placed']::pg_catalog.text[], array[1::pg_catalog.int2],
+       array['{}']::pg_catalog.text[], array[null]::pg_catalog.text[], array[null]::pg_catalog.text[],
+       array['']::pg_catalog.text[], array['']::pg_catalog.text[], array[null]::pg_catalog.text[])",
+];
 
 #[tokio::test]
-async fn search_path_of_the_caller_changes_nothing_of_registering() {
+async fn caller_cannot_run_anything_of_its_own_with_the_rights_of_the_owner() {
     let world = World::new(&["order:placed", "order:shipped"]).await;
     world.subscriber("plain", "order:placed").await;
     let id = world.bare_subscriber("scoped", "memory", serde_json::json!({})).await;
     world.subscribe(id, "order:shipped", "shop=s1", true).await;
     world.execute("create schema trap").await;
     world.execute(TRAP).await;
-    let mut conn = PgConnection::connect(&world.database.url()).await.unwrap();
-    sqlx::query("set search_path = trap, pg_catalog").execute(&mut conn).await.unwrap();
-    // The trap bites whoever names nothing in full.
-    let bites: bool =
-        sqlx::query_scalar("select 'a'::text = 'a'::text").fetch_one(&mut conn).await.unwrap();
-    assert!(bites);
-    assert_eq!(world.value::<i64>("select count(*) from trap.hit").await, 1);
+    // Roles belong to the whole server.
+    let role = format!("caller_{}", Uuid::new_v4().simple());
     for statement in [
-        "select tidings.register_event('order:placed', '{}'::pg_catalog.json)",
-        "select tidings.register_event('order:shipped', '{}'::pg_catalog.json, scope => 'shop=s1', ordering_key => 'k')",
-        "select tidings.register_events('[{\"type\": \"order:placed\", \"payload\": {}}]'::pg_catalog.json)",
-        "select tidings.register_v1('order:placed', 1::pg_catalog.int2, '{}', null, null, '', '', null, null, null, null, null)",
-        "select tidings.register_v1('order:shipped', 1::pg_catalog.int2, '{}', null, null, 'acme', 'shop=s1', 'k', 'once', 1, null, null)",
-        "select tidings.register_many_v1(array['order:placed'], array[1::pg_catalog.int2], array['{}'], array[null], array[null],
-           array[''], array[''], array[null])",
+        format!("create role {role}"),
+        format!("grant usage on schema tidings to {role}"),
+        format!(
+            "grant execute on function tidings.register_event, tidings.register_events, tidings.register_v1,
+               tidings.register_many_v1 to {role}"
+        ),
     ] {
-        sqlx::query(statement).execute(&mut conn).await.unwrap();
+        sqlx::query(AssertSqlSafe(statement)).execute(&world.pool).await.unwrap();
+    }
+    for call in CALLS {
+        // A session of its own each, because a function is compiled once in a session.
+        let mut conn = PgConnection::connect(&world.database.url()).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("set role {role}"))).execute(&mut conn).await.unwrap();
+        sqlx::raw_sql(TEMPORARY).execute(&mut conn).await.unwrap();
+        // The trap bites whoever names nothing in full.
+        sqlx::raw_sql("select 'a'::pg_catalog.text = 'a'::pg_catalog.text, 'a'::text")
+            .execute(&mut conn)
+            .await
+            .unwrap();
+        sqlx::raw_sql(call).execute(&mut conn).await.unwrap();
+        for forbidden in [
+            "select * from tidings.event",
+            "insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id)
+             values (pg_catalog.gen_random_uuid(), now(), now(), 1)",
+            "select tidings.remove_subscriber_v1(1)",
+        ] {
+            let refused = sqlx::raw_sql(forbidden).execute(&mut conn).await.unwrap_err();
+            assert!(refused.to_string().contains("permission denied"), "{forbidden}: {refused}");
+        }
     }
     assert_eq!(world.value::<i64>("select count(*) from tidings.event").await, 6);
-    let hits = "select coalesce(string_agg(distinct name, ' '), '') from trap.hit";
-    assert_eq!(world.value::<String>(hits).await, "=", "only the one that was meant to");
-    assert_eq!(world.value::<i64>("select count(*) from trap.hit").await, 1);
+    let hits: Vec<(String, bool)> =
+        sqlx::query_as("select distinct name, who = $1 from trap.hit order by 1")
+            .bind(&role)
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
+    assert!(hits.contains(&("=".to_owned(), true)) && hits.contains(&("a type".to_owned(), true)));
+    assert!(hits.iter().all(|(_, by_caller)| *by_caller), "run by the owner: {hits:?}");
+    sqlx::raw_sql(AssertSqlSafe(format!("drop owned by {role}; drop role {role}")))
+        .execute(&world.pool)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_runs_with_the_rights_of_the_owner_looks_for_names_in_the_catalog_first() {
+    let world = World::new(&[]).await;
+    let others: Vec<String> = sqlx::query_scalar(
+        "select proname::text from pg_proc
+         where pronamespace = 'tidings'::regnamespace and prosecdef
+           and not coalesce('search_path=pg_catalog, pg_temp' = any(proconfig), false)",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!(others, ["register_v1"], "which names everything in full");
 }

@@ -15,6 +15,7 @@ impl Pump {
             || self.state.worker_id.is_none()
             || self.holdings.has_changed().unwrap_or(false);
         let holdings = self.holdings.borrow_and_update().clone();
+        self.shared.database.follow(holdings.session);
         if changed {
             self.state.held_anew = false;
             self.follow_identity(&holdings);
@@ -24,7 +25,7 @@ impl Pump {
         if self.state.leaving {
             self.give_up(&holdings);
         }
-        if self.shared.database.session == Session::Pooled && !holdings.is_trusted(now) {
+        if holdings.session == Session::Pooled && !holdings.is_trusted(now) {
             self.forget_all();
         }
     }
