@@ -1,5 +1,15 @@
 //! What is registered is delivered: promptly, at least once, in order where asked for, and given up only by the rules.
 
+mod change;
+mod drain;
+mod ladder;
+mod limits;
+mod log;
+mod panic;
+mod removal;
+mod silence;
+mod webhook;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -68,7 +78,7 @@ async fn delayed_event_waits_for_its_time() {
 async fn failed_delivery_comes_again_under_the_same_id_and_is_logged() {
     let world = World::new(&["order:placed"]).await;
     let id = world.subscriber("one", "order:placed").await;
-    set_retry(&world, id, r#"{"delays_s": [0, 0.05]}"#).await;
+    world.set_retry(id, r#"{"delays_s": [0, 0.05]}"#).await;
     let memory = Memory::scripted(|delivery| match delivery.attempt {
         1 => Answer::failed(Verdict::Retry, "not\0today").with_status(503),
         _ => Answer::delivered().with_status(204),
@@ -98,7 +108,7 @@ async fn delivery_out_of_attempts_and_age_is_a_dead_letter_that_can_be_replayed_
  {
     let world = World::new(&["order:placed"]).await;
     let id = world.subscriber("one", "order:placed").await;
-    set_retry(&world, id, r#"{"delays_s": [0], "attempts_max": 2, "age_max_s": 0}"#).await;
+    world.set_retry(id, r#"{"delays_s": [0], "attempts_max": 2, "age_max_s": 0}"#).await;
     let healthy = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let switch = Arc::clone(&healthy);
     let memory = Memory::scripted(move |_| {
@@ -134,7 +144,7 @@ async fn delivery_out_of_attempts_and_age_is_a_dead_letter_that_can_be_replayed_
 async fn panic_and_silence_of_a_deliverer_are_failed_attempts_and_stop_nobody() {
     let world = World::new(&["order:placed"]).await;
     let id = world.subscriber("one", "order:placed").await;
-    set_retry(&world, id, r#"{"delays_s": [0, 0.01]}"#).await;
+    world.set_retry(id, r#"{"delays_s": [0, 0.01]}"#).await;
     let memory = Memory::scripted(|delivery| {
         assert!(
             delivery.attempt > 1 || !delivery.event.payload.contains('3'),
@@ -158,7 +168,7 @@ async fn order_is_kept_per_key_and_a_failing_key_blocks_only_itself() {
     let world = World::new(&["order:changed"]).await;
     let id = world.bare_subscriber("one", "memory", serde_json::json!({})).await;
     world.subscribe(id, "order:changed", "", true).await;
-    set_retry(&world, id, r#"{"delays_s": [0, 0.02]}"#).await;
+    world.set_retry(id, r#"{"delays_s": [0, 0.02]}"#).await;
     // Key `a` fails three times on its second event; `b` never does.
     let failures = Arc::new(Mutex::new(0));
     let memory = Memory::scripted(move |delivery| {
@@ -321,15 +331,6 @@ async fn limit_in_flight_and_rate_are_exact_and_a_hung_lane_holds_up_nobody() {
     })
     .await;
     assert_eq!(slow.most_in_flight(), 3);
-}
-
-async fn set_retry(world: &World, id: i32, retry: &str) {
-    sqlx::query("update tidings.subscriber set retry = $2::jsonb where subscriber_id = $1")
-        .bind(id)
-        .bind(retry)
-        .execute(&world.pool)
-        .await
-        .unwrap();
 }
 
 /// A deliverer that never answers for one lane.

@@ -7,7 +7,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tidings::{
-    deliverer::{Answer, Destination, Verdict},
+    deliverer::{Answer, Verdict},
     delivery::Delivery,
 };
 use tidings_ownership::ShardId;
@@ -18,7 +18,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{pump::Message, session::Database, settlement::Read, store};
+use crate::{
+    pump::Message,
+    roster::{Opened, panicked},
+    session::Database,
+    settlement::Read,
+    store,
+};
 
 /// What became of one delivery.
 #[derive(Debug)]
@@ -54,7 +60,7 @@ pub(crate) struct Landed {
 pub(crate) struct Flight {
     pub(crate) lane: i32,
     pub(crate) term: i64,
-    pub(crate) destination: Result<Arc<dyn Destination>, String>,
+    pub(crate) destination: Result<Opened, String>,
     pub(crate) reads: Vec<Read>,
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) cancel: CancellationToken,
@@ -144,28 +150,18 @@ impl Flight {
     }
 
     async fn deliver(&self) -> Vec<Answer> {
-        let destination = match &self.destination {
-            Ok(destination) => destination,
+        let opened = match &self.destination {
+            Ok(opened) => opened,
             Err(reason) => return self.all(|| Answer::failed(Verdict::Retry, reason.clone())),
         };
-        let timeout = destination.timeout();
         // The destination may panic when it is asked, and while it works.
-        let work =
-            AssertUnwindSafe(async { destination.deliver(&self.deliveries).await }).catch_unwind();
-        match tokio::time::timeout(timeout, work).await {
+        let work = AssertUnwindSafe(async { opened.destination.deliver(&self.deliveries).await })
+            .catch_unwind();
+        match tokio::time::timeout(opened.timeout, work).await {
             Ok(Ok(answers)) => answers,
-            Ok(Err(panic)) => {
-                let what = panic
-                    .downcast_ref::<&str>()
-                    .map(|text| (*text).to_owned())
-                    .or_else(|| panic.downcast_ref::<String>().cloned())
-                    .unwrap_or_default();
-                self.all(|| {
-                    Answer::failed(Verdict::Retry, format!("the deliverer panicked: {what}"))
-                })
-            }
+            Ok(Err(panic)) => self.all(|| Answer::failed(Verdict::Retry, panicked(panic.as_ref()))),
             Err(_) => self.all(|| {
-                let text = format!("no answer within {} ms", timeout.as_millis());
+                let text = format!("no answer within {} ms", opened.timeout.as_millis());
                 Answer::failed(Verdict::Retry, text)
             }),
         }

@@ -20,8 +20,8 @@ const JITTER: f64 = 0.1;
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ladder {
-    /// The delay before each attempt, in seconds, from the first; the last one repeats. 1 to 100 steps of at most 30
-    /// days.
+    /// The delay before each attempt, in seconds; the last one repeats. 1 to 100 steps of at most 30 days, of which the
+    /// first is 0, because the first attempt is made at once.
     pub delays_s: Vec<f64>,
     /// Given up at this many attempts at the earliest, 1 to 1,000.
     pub attempts_max: u16,
@@ -46,6 +46,9 @@ pub enum LadderError {
     /// No step, more than 100, or one that is negative, no number, or longer than 30 days.
     #[error("delays_s needs 1 to 100 delays of 0 to 2592000 seconds")]
     Delays,
+    /// The first step is not 0.
+    #[error("delays_s begins with 0, because the first attempt is made at once")]
+    First,
     /// The number of attempts.
     #[error("attempts_max is 1 to 1000")]
     Attempts,
@@ -67,6 +70,9 @@ impl Ladder {
             || !self.delays_s.iter().all(is_delay)
         {
             return Err(LadderError::Delays);
+        }
+        if self.delays_s.first().is_some_and(|delay| *delay > 0.0) {
+            return Err(LadderError::First);
         }
         if !(1..=1000).contains(&self.attempts_max) {
             return Err(LadderError::Attempts);
@@ -137,6 +143,7 @@ mod tests {
         for (json, error) in [
             (r#"{"delays_s": []}"#, LadderError::Delays),
             (r#"{"delays_s": [-1]}"#, LadderError::Delays),
+            (r#"{"delays_s": [60, 5]}"#, LadderError::First),
             (r#"{"attempts_max": 0}"#, LadderError::Attempts),
             (r#"{"age_max_s": 1e12}"#, LadderError::Age),
         ] {

@@ -7,15 +7,14 @@
 //! pinned horizon keeps. A pass ends when a read reaches the end of what is due; then the cursor goes back to the
 //! bound as it was when the pass began, below which nothing new can appear.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use tidings::deliverer::Destination;
 use tidings_ownership::ShardId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{bucket::Bucket, ladder::Ladder, store::Key};
+use crate::{bucket::Bucket, ladder::Ladder, roster::Opened, store::Key};
 
 /// How often a lane is read from its beginning, as a backstop that should find nothing.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
@@ -31,7 +30,7 @@ const RETURN_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Terms {
     /// Where deliveries go, or why they cannot.
-    pub(crate) destination: Result<Arc<dyn Destination>, String>,
+    pub(crate) destination: Result<Opened, String>,
     pub(crate) ladder: Ladder,
     pub(crate) in_flight_max: usize,
     pub(crate) rate_per_s: Option<f64>,
@@ -67,7 +66,9 @@ pub(crate) struct Lane {
     /// Something was written to it while it was being read.
     pub(crate) stirred: bool,
     /// Nothing may start before: the destination asked for it.
-    pub(crate) not_before: Option<Instant>,
+    not_before: Option<Instant>,
+    /// When the database was known to know it.
+    noted_at: Option<Instant>,
     /// When the next row is due, as far as is known.
     pub(crate) wake_at: Option<Instant>,
     pub(crate) used_at: Instant,
@@ -116,6 +117,7 @@ impl Lane {
             reading: false,
             stirred: false,
             not_before: None,
+            noted_at: None,
             wake_at: None,
             used_at: now,
             cursor: None,
@@ -134,6 +136,32 @@ impl Lane {
         self.terms = terms;
         // A resumed lane has what was due while it was stopped.
         self.ready = true;
+    }
+
+    /// Holds everything back until then; answers whether that is longer than it was.
+    pub(crate) fn hold_back(&mut self, until: Instant) -> bool {
+        if self.not_before.is_some_and(|before| until <= before) {
+            return false;
+        }
+        (self.not_before, self.noted_at) = (Some(until), None);
+        self.due_at(until);
+        true
+    }
+
+    /// Takes note that the database knows how long the lane is held back.
+    pub(crate) fn noted(&mut self, now: Instant) {
+        self.noted_at = Some(now);
+    }
+
+    /// Takes over how long the database, read from `began` on, says that the lane is held back: a person may have ended
+    /// that. What the database did not know yet stands.
+    pub(crate) fn held_back(&mut self, until: Option<Instant>, began: Instant) {
+        if self.not_before.is_none() || self.noted_at.is_some_and(|at| at < began) {
+            self.not_before = until;
+            self.noted_at = Some(began);
+        } else {
+            self.not_before = self.not_before.max(until);
+        }
     }
 
     /// Returns how many deliveries may start at `now`.

@@ -74,6 +74,8 @@ pub(crate) enum Message {
     Loaded(Vec<i32>, Result<Vec<subscriber::Lane>>),
     /// Lanes with pending rows have been found.
     Found(Arc<[Pending]>),
+    /// The database knows that a lane is held back.
+    HeldBack(i32),
 }
 
 /// The engine.
@@ -102,8 +104,10 @@ pub(crate) struct State {
     /// When lanes have to be looked at again.
     timers: BTreeSet<(Instant, i32)>,
     bound: Bound,
-    /// Lanes whose subscribers are being read.
-    loading: HashSet<i32>,
+    /// Lanes whose subscribers are being read, and since when.
+    loading: HashMap<i32, Instant>,
+    /// Lanes whose subscribers have changed and are to be read again.
+    stale: HashSet<i32>,
     /// Lanes that are not ours, and when that was found out.
     foreign: HashMap<i32, Instant>,
     /// Shards that were given back and are still in the holdings.
@@ -162,6 +166,11 @@ impl Pump {
             Message::Called(called) => self.apply(*called, now),
             Message::Loaded(ids, lanes) => self.loaded(&ids, lanes, now),
             Message::Found(pending) => self.found(&pending, now),
+            Message::HeldBack(id) => {
+                if let Some(lane) = self.state.lanes.get_mut(&id) {
+                    lane.noted(now);
+                }
+            }
         }
     }
 
@@ -285,9 +294,10 @@ impl Pump {
             .into_iter()
             .filter(|id| {
                 state.foreign.get(id).is_none_or(|at| now.duration_since(*at) >= FOREIGN_MAX)
-                    && state.loading.insert(*id)
+                    && !state.loading.contains_key(id)
             })
             .collect();
+        state.loading.extend(ids.iter().map(|id| (*id, now)));
         if ids.is_empty() {
             return;
         }
@@ -299,13 +309,17 @@ impl Pump {
     }
 
     fn loaded(&mut self, ids: &[i32], lanes: Result<Vec<subscriber::Lane>>, now: Instant) {
+        let mut began = now;
         for id in ids {
-            self.state.loading.remove(id);
+            began = self.state.loading.remove(id).map_or(began, |at| at.min(began));
         }
         let lanes = match lanes {
             Ok(lanes) => lanes,
             Err(error) => {
                 telemetry::load_failed(&error);
+                // With the next hold. What is not known yet is found again by the scan.
+                let known = ids.iter().filter(|id| self.state.lanes.contains_key(id));
+                self.state.stale.extend(known);
                 return;
             }
         };
@@ -336,9 +350,17 @@ impl Pump {
                     .insert_entry(Lane::new(shard.clone(), term, terms, now))
                     .into_mut(),
             };
-            lane.not_before = retry_after.map(|floor| now + floor);
+            lane.held_back(retry_after.map(|floor| now + floor), began);
             self.enqueue(id);
         }
+        self.load_stale(now);
+    }
+
+    /// Reads the subscribers again that have changed; those that are being read already come after that.
+    fn load_stale(&mut self, now: Instant) {
+        let State { stale, loading, .. } = &mut self.state;
+        let ids = stale.extract_if(|id| !loading.contains_key(id)).collect();
+        self.load(ids, now);
     }
 
     fn is_released(&self, shard: &ShardId, term: i64) -> bool {

@@ -1,8 +1,17 @@
 //! Which kinds of subscriber a worker serves, and how a subscriber becomes the terms of a lane.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
-use tidings::{deliverer::Deliverer, subscriber};
+use tidings::{
+    deliverer::{Deliverer, Destination},
+    subscriber,
+};
 use tidings_ownership::{Holdings, ShardId};
 use tokio::sync::watch;
 
@@ -10,6 +19,38 @@ use crate::{Error, Result, ladder::Ladder, lane::Terms, session::Database, syste
 
 /// In flight where nobody sets a limit and the destination cannot be opened.
 const IN_FLIGHT_CLOSED: usize = 1;
+
+/// An open destination, and what it said of itself then.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) destination: Arc<dyn Destination>,
+    pub(crate) batch_max: usize,
+    pub(crate) timeout: Duration,
+    in_flight_max: usize,
+}
+
+impl Opened {
+    /// Opens and asks. A deliverer may panic at any of it; then that is why the destination cannot be opened.
+    fn by(open: impl FnOnce() -> Result<Arc<dyn Destination>, String>) -> Result<Self, String> {
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let destination = open()?;
+            Ok(Self {
+                batch_max: destination.batch_max().max(1),
+                timeout: destination.timeout(),
+                in_flight_max: destination.in_flight_max(),
+                destination,
+            })
+        }));
+        opened.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+    }
+}
+
+/// Says what a panic of a deliverer said.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the deliverer panicked: {}", text.unwrap_or_default())
+}
 
 /// The deliverers of a worker, by kind.
 #[derive(Clone, Debug, Default)]
@@ -46,16 +87,18 @@ impl Roster {
         (holdings, shard, term): (&watch::Receiver<Arc<Holdings>>, &ShardId, i64),
     ) -> Terms {
         let ladder = read_ladder(lane.retry.as_ref());
-        let destination = if shard.group.as_ref() == system::GROUP {
-            Ok(system::Expander::open(database.clone(), holdings.clone(), shard.clone(), term))
-        } else {
+        let destination = Opened::by(|| {
+            if shard.group.as_ref() == system::GROUP {
+                let (database, holdings) = (database.clone(), holdings.clone());
+                return Ok(system::Expander::open(database, holdings, shard.clone(), term));
+            }
             self.open_subscriber(lane)
-        };
+        });
         let (ladder, destination) = match (ladder, destination) {
             (Ok(ladder), destination) => (ladder, destination),
             (Err(reason), _) => (Ladder::default(), Err(reason)),
         };
-        let by_kind = destination.as_ref().map_or(IN_FLIGHT_CLOSED, |open| open.in_flight_max());
+        let by_kind = destination.as_ref().map_or(IN_FLIGHT_CLOSED, |open| open.in_flight_max);
         Terms {
             destination,
             ladder,
@@ -69,10 +112,7 @@ impl Roster {
         }
     }
 
-    fn open_subscriber(
-        &self,
-        lane: &subscriber::Lane,
-    ) -> Result<Arc<dyn tidings::Destination>, String> {
+    fn open_subscriber(&self, lane: &subscriber::Lane) -> Result<Arc<dyn Destination>, String> {
         let subscriber = lane.subscriber.as_ref().map_err(|error| chain(error))?;
         let deliverer = self
             .deliverers

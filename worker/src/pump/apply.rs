@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use tidings::{deliverer::Verdict, subscriber};
 use tokio::time::Instant;
 
-use super::Pump;
+use super::{Message, Pump};
 use crate::{
     Error, Result,
     flight::{Care, Careful, Flight, Landed, Outcome},
@@ -242,7 +242,7 @@ impl Pump {
             return;
         };
         let batch_max = match &lane.terms.destination {
-            Ok(destination) if !lane.careful => destination.batch_max().max(1),
+            Ok(opened) if !lane.careful => opened.batch_max,
             _ => 1,
         };
         while !reads.is_empty() {
@@ -312,10 +312,7 @@ impl Pump {
         let action = Action::after(answer.verdict, &read, &lane.terms.ladder, rand::random());
         match answer.verdict {
             Verdict::RetryAfter(floor) => {
-                let until = now + floor;
-                if lane.not_before.is_none_or(|before| before < until) {
-                    lane.not_before = Some(until);
-                    lane.due_at(until);
+                if lane.hold_back(now + floor) {
                     self.hold_back(id, floor);
                     self.set_timer(id);
                 }
@@ -340,7 +337,7 @@ impl Pump {
         if floor < FLOOR_NOTED_MIN {
             return;
         }
-        let database = self.shared.database.clone();
+        let (database, sender) = (self.shared.database.clone(), self.sender.clone());
         tokio::spawn(async move {
             let noted = async {
                 let mut tx = database
@@ -350,8 +347,9 @@ impl Pump {
                 subscriber::hold_back(&mut tx, id, floor).await?;
                 tx.commit().await.map_err(Error::unanswered("hold the subscriber back"))
             };
-            if let Err(error) = noted.await {
-                telemetry::not_noted(id, &error);
+            match noted.await {
+                Ok(()) => drop(sender.send(Message::HeldBack(id))),
+                Err(error) => telemetry::not_noted(id, &error),
             }
         });
     }

@@ -49,11 +49,14 @@ impl Pump {
                 None => state.foreign.clear(),
             }
         }
-        let mut changed = Vec::new();
+        if !stale.is_empty() {
+            // Whoever is being read may have been read before the change.
+            state.stale.extend(state.loading.keys());
+        }
         state.lanes.retain(|id, lane| match holdings.shards.get(&lane.shard) {
             Some(held) if held.term == lane.term => {
                 if stale.contains(&lane.shard) {
-                    changed.push(*id);
+                    state.stale.insert(*id);
                 }
                 true
             }
@@ -63,7 +66,7 @@ impl Pump {
                 false
             }
         });
-        self.load(changed, now);
+        self.load_stale(now);
     }
 
     /// Forgets what an earlier identity of the worker knew, or what a restart of the server has made doubtful.
@@ -124,5 +127,6 @@ impl Pump {
         self.state.settlements.clear();
         self.state.timers.clear();
         self.state.foreign.clear();
+        self.state.stale.clear();
     }
 }
