@@ -280,11 +280,37 @@ pub enum Error {
     },
 }
 
+/// Returns whether the same call of the driver may succeed later without anybody doing anything.
+///
+/// So it is where there was no answer, and where the server said so: SQLSTATE classes 08, 40, 53, 57 and 58, a lock that
+/// was not to be had, a server that is read-only because another is the primary now.
+#[must_use]
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "40", "53", "57", "58", "55P03", "25006"]
+                .iter()
+                .any(|class| code.starts_with(class))
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
 impl Error {
     /// Returns whether the same call may succeed later without anybody doing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unanswered { .. } | Self::Changed { .. })
+        match self {
+            Self::Unanswered { source, .. } => is_transient(source),
+            Self::Changed { .. } => true,
+            _ => false,
+        }
     }
 
     /// Says what was being attempted when the driver failed.

@@ -113,7 +113,8 @@ pub async fn register_events(
 
 /// Commits a transaction, then wakes the workers.
 ///
-/// `tx.commit()` does as well; workers then find what was registered by polling, within a second.
+/// `tx.commit()` does as well; workers then find what was registered by polling: within about a second while a look at
+/// the queue is cheap, and within a few where it is not.
 ///
 /// # Errors
 ///

@@ -3,7 +3,8 @@
 //! Within a process a commit pokes the worker directly. Across processes a [`Notifier`] sends at most one `NOTIFY`
 //! per 20 ms, in a transaction of its own: a `NOTIFY` in the application's transaction would make every commit of
 //! the cluster wait for every other.
-//! A wake-up is a hint and may be lost; workers poll as well.
+//! A wake-up is a hint and may be lost; workers poll as well, every second while that is cheap and less often where it is
+//! not.
 
 use std::{
     collections::HashMap,
@@ -27,13 +28,19 @@ const HINTS_MAX: usize = 256;
 /// The shortest time between two `NOTIFY` of a process.
 const NOTIFY_EVERY: Duration = Duration::from_millis(20);
 
-static HINTS: LazyLock<Hints> =
-    LazyLock::new(|| Hints { lanes: Mutex::new(HashMap::new()), woken: watch::Sender::new(0) });
+static HINTS: LazyLock<Hints> = LazyLock::new(|| Hints {
+    lanes: Mutex::new(HashMap::new()),
+    woken: watch::Sender::new(0),
+    committed: watch::Sender::new(0),
+});
 
 #[derive(Debug)]
 struct Hints {
     lanes: Mutex<HashMap<i32, Instant>>,
+    /// Grows when there may be something to do.
     woken: watch::Sender<u64>,
+    /// Grows when this process has committed something.
+    committed: watch::Sender<u64>,
 }
 
 /// Notes that deliveries were written to `lanes`, by a transaction that may commit soon.
@@ -53,6 +60,14 @@ pub fn note(lanes: &[i32]) {
 ///
 /// [`commit`](crate::commit) calls it; call it yourself after a commit of your own.
 pub fn wake() {
+    for watched in [&HINTS.woken, &HINTS.committed] {
+        watched.send_modify(|generation| *generation = generation.wrapping_add(1));
+    }
+}
+
+/// Wakes the workers of this process: another one has committed something for `lanes`.
+pub fn heard(lanes: &[i32]) {
+    note(lanes);
     HINTS.woken.send_modify(|generation| *generation = generation.wrapping_add(1));
 }
 
@@ -96,20 +111,22 @@ fn recent() -> Vec<i32> {
 
 /// Wakes the workers of other processes.
 ///
-/// An application without a worker of its own starts one beside its pool; without it, workers elsewhere find new
-/// deliveries by polling, within a second.
+/// An application that registers starts one beside its pool, unless the only worker runs in the same process; without
+/// it, workers elsewhere find new deliveries by polling, within about a second while that is cheap.
 #[derive(Debug)]
 pub struct Notifier;
 
 impl Notifier {
     /// Starts the task; it ends with `shutdown`.
+    ///
+    /// The first commit after a pause is told at once, and what follows at most every 20 ms.
     pub fn spawn(pool: PgPool, shutdown: CancellationToken) -> tokio::task::JoinHandle<()> {
-        let mut waker = Waker::new();
+        let mut commits = Waker(HINTS.committed.subscribe());
         tokio::spawn(async move {
             loop {
                 let lanes = tokio::select! {
                     () = shutdown.cancelled() => return,
-                    lanes = waker.woken() => lanes,
+                    lanes = commits.woken() => lanes,
                 };
                 let payload = lanes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
                 if let Err(error) = notify(&pool, &payload).await {
@@ -127,6 +144,8 @@ impl Notifier {
 async fn notify(pool: &PgPool, payload: &str) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
     sqlx::query("select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)")
+        // Behind a pooler, a name may be another's on the same session.
+        .persistent(false)
         .bind(CHANNEL)
         .bind(payload)
         .execute(&mut *tx)
@@ -138,4 +157,19 @@ async fn notify(pool: &PgPool, payload: &str) -> Result<(), sqlx::Error> {
 #[must_use]
 pub fn parse(payload: &str) -> Vec<i32> {
     payload.split(',').filter_map(|lane| lane.parse().ok()).take(HINTS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_from_elsewhere_is_not_told_again() {
+        let (woken, committed) = (HINTS.woken.subscribe(), HINTS.committed.subscribe());
+        heard(&[i32::MAX]);
+        assert!(woken.has_changed().unwrap() && !committed.has_changed().unwrap());
+        assert!(recent().contains(&i32::MAX));
+        wake();
+        assert!(committed.has_changed().unwrap());
+    }
 }

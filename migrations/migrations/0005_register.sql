@@ -381,7 +381,7 @@ $$;
 --   select tidings.register_event('order:placed', '{}', scope => 'shop=s1', idempotency_key => 'order-7');
 --
 -- The parameters after `payload` are given by name. Once released, a signature never changes; options are added at
--- the end, with defaults. Errors have SQLSTATE TD001 to TD011. With `notify`, workers are woken by a NOTIFY inside
+-- the end, with defaults. Errors have SQLSTATE TD001 to TD012. With `notify`, workers are woken by a NOTIFY inside
 -- the caller's transaction, which costs commit throughput; without, they find the event by polling within a second.
 create function tidings.register_event(
   type text,

@@ -41,8 +41,8 @@ impl Error {
 #[must_use]
 pub fn is_of_shared_session(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    // invalid_sql_statement_name, duplicate_prepared_statement
-    matches!(code.as_deref(), Some("26000" | "42P05"))
+    // invalid_sql_statement_name, duplicate_prepared_statement; protocol_violation, for the parameters of another one
+    matches!(code.as_deref(), Some("26000" | "42P05" | "08P01"))
 }
 
 impl From<sqlx::Error> for Error {

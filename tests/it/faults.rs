@@ -1,18 +1,43 @@
 //! A database that is gone for a while, and endpoints that hang: nothing is lost, and nobody has to restart anything.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    error::Error as _,
+    time::{Duration, Instant},
+};
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use schemars::JsonSchema;
+use serde::Serialize;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use tidings::{
+    Error, Event,
     address::AllowList,
+    commit,
     deliverer::Memory,
     endpoint::Policy,
+    register_event,
     secret::{Keyring, Secret},
 };
-use tidings_tests::{Draft, Gate, Proxy, Receiver, Reply, SOON, World, eventually};
+use tidings_tests::{
+    Draft, Gate, Proxy, Receiver, Reply, SOON, World, eventually, world::held::Held,
+};
 use tidings_worker::{Webhook, Worker, webhook::Settings};
+use uuid::Uuid;
 
 const TYPE: &str = "order:placed";
+
+/// How long the database is gone: longer than a lease, and than any client waits before it tries again.
+const OUTAGE: Duration = Duration::from_secs(30);
+
+/// An order has been placed.
+#[derive(Event, Serialize, JsonSchema)]
+#[event(name = "order:placed", version = 1)]
+struct OrderPlaced {
+    n: u64,
+}
 
 /// Adds a webhook with a signing secret, and returns its id and the secret's text.
 async fn webhook(world: &World, keyring: &Keyring, name: &str, url: &str) -> (i32, String) {
@@ -45,12 +70,8 @@ async fn answers_that_arrive_while_the_database_is_gone_are_settled_when_it_is_b
     let keyring = Keyring::generate(&mut rand::rng());
     let (_, secret) = webhook(&world, &keyring, "one", &receiver.url()).await;
 
-    let server = world.database.server();
-    let proxy = Proxy::start(server.address().port).await;
-    let url = proxy.url(&world.database.url());
-    let connect: PgConnectOptions = url.parse().unwrap();
-    let pool =
-        PgPoolOptions::new().acquire_timeout(Duration::from_secs(2)).connect_lazy_with(connect);
+    let proxy = Proxy::start(world.database.server().address().port).await;
+    let pool = pool_through(&proxy, &world);
     let builder = Worker::builder(pool).deliverer(local_webhook()).keyring(keyring);
     let worker = world.worker_with(builder).await;
     for n in 0..4 {
@@ -79,6 +100,76 @@ async fn answers_that_arrive_while_the_database_is_gone_are_settled_when_it_is_b
         request.verify(&secret).unwrap();
     }
     assert!(worker.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_that_is_gone_for_half_a_minute_is_a_clear_error_to_whoever_registers_and_nothing_is_lost()
+ {
+    let world = World::new(&[TYPE]).await;
+    world.subscriber("one", TYPE).await;
+    let proxy = Proxy::start(world.database.server().address().port).await;
+    let pool = pool_through(&proxy, &world);
+    let held = Held::new();
+    let worker = world.worker_with(Worker::builder(pool.clone()).deliverer(held.clone())).await;
+    let mut registered = BTreeSet::new();
+    for n in 0..4 {
+        registered.insert(register(&pool, n).await.unwrap());
+    }
+    held.wait_for(4).await;
+
+    // One transaction has begun and one is about to commit when the database goes.
+    let mut begun = pool.begin().await.unwrap();
+    let mut committing = pool.begin().await.unwrap();
+    register_event(&mut committing, &OrderPlaced { n: 4 }).await.unwrap();
+    proxy.refuse();
+    let gone = Instant::now();
+    let error = register_event(&mut begun, &OrderPlaced { n: 5 }).await.unwrap_err();
+    assert_unanswered(&error, "register the event");
+    assert_unanswered(&commit(committing).await.unwrap_err(), "commit the transaction");
+    // What is in flight is answered while nobody can write it down, and others register on a way of their own.
+    held.release();
+    registered.insert(world.register(Draft::new(TYPE).number(6)).await);
+    eventually(2 * OUTAGE, "the outage is over", || async {
+        assert!(pool.begin().await.is_err(), "the database cannot be reached");
+        (gone.elapsed() >= OUTAGE).then_some(())
+    })
+    .await;
+    assert_eq!(
+        world.pending().await,
+        5,
+        "nothing was settled meanwhile, and nothing half registered"
+    );
+
+    // The same pool and the same worker go on.
+    proxy.accept();
+    registered.insert(register(&pool, 7).await.unwrap());
+    world.drained().await;
+    let delivered: BTreeSet<Uuid> = held.traffic().events.into_iter().collect();
+    assert_eq!(delivered, registered);
+    assert_eq!(world.value::<i64>("select count(*) from tidings.event").await, 6);
+    assert_eq!(world.value::<i64>("select count(*) from tidings.dead").await, 0);
+    assert!(worker.stop().await);
+}
+
+fn pool_through(proxy: &Proxy, world: &World) -> PgPool {
+    let connect: PgConnectOptions = proxy.url(&world.database.url()).parse().unwrap();
+    PgPoolOptions::new().acquire_timeout(Duration::from_secs(2)).connect_lazy_with(connect)
+}
+
+/// Registers as an application does.
+async fn register(pool: &PgPool, n: u64) -> Result<Uuid, Error> {
+    let mut tx = pool.begin().await.unwrap();
+    let registered = register_event(&mut tx, &OrderPlaced { n }).await?;
+    commit(tx).await?;
+    Ok(registered.event_id)
+}
+
+/// Says that the error names what was attempted, has its cause, and is worth another try.
+fn assert_unanswered(error: &Error, doing: &str) {
+    assert!(matches!(error, Error::Unanswered { .. }), "{error:?}");
+    assert_eq!(error.to_string(), doing);
+    assert!(error.source().is_some(), "{error:?}");
+    assert!(error.is_transient(), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,7 +46,7 @@ impl Error {
         match self {
             Self::Hold(error) => error.is_transient(),
             Self::Events(error) => error.is_transient(),
-            Self::Unanswered { .. } => true,
+            Self::Unanswered { source, .. } => tidings::error::is_transient(source),
             Self::DuplicateKind { .. } | Self::NoDeliverer | Self::Corrupt { .. } => false,
         }
     }

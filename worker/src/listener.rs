@@ -39,8 +39,7 @@ async fn listen(connect: PgConnectOptions, sweep: &Notify) -> Result<(), sqlx::E
     sweep.notify_one();
     loop {
         if let Some(notification) = listener.try_recv().await? {
-            wake::note(&wake::parse(notification.payload()));
-            wake::wake();
+            wake::heard(&wake::parse(notification.payload()));
         } else {
             // The connection was lost and found again, and whatever was sent meanwhile is lost.
             sweep.notify_one();

@@ -4,9 +4,12 @@ use chrono::DateTime;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use sqlx::{PgTransaction, postgres::PgDatabaseError};
-use tidings::{Error, Event, Options, register_event_with};
-use tidings_tests::World;
+use sqlx::{Connection, PgConnection, PgTransaction, postgres::PgDatabaseError};
+use tidings::{
+    Error, Event, Options, analytics, register::TELEMETRY_BYTES_MAX, register_event,
+    register_event_with,
+};
+use tidings_tests::{Proxy, SOON, World};
 use uuid::Uuid;
 
 use super::{OrderPlaced, failed, note, placed, world};
@@ -28,6 +31,44 @@ struct Retired {}
 struct Broken {
     #[serde(serialize_with = "fail")]
     total: u64,
+}
+
+/// A short notification view and any telemetry view.
+#[derive(Event, Serialize, JsonSchema)]
+#[event(name = "order:placed", version = 1)]
+struct Measured {
+    #[telemetry(with = zeros)]
+    zeros: usize,
+    #[telemetry(with = lists)]
+    lists: usize,
+    #[telemetry]
+    tail: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the derive asks for this signature")]
+fn zeros(count: &usize) -> Vec<u32> {
+    vec![0; *count]
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the derive asks for this signature")]
+fn lists(count: &usize) -> analytics::Value {
+    (0..*count).fold(0_u64.into(), |inner, _| analytics::Value::list([Some(inner)]))
+}
+
+impl Measured {
+    const SMALL: Self = Self { zeros: 0, lists: 0, tail: 0 };
+
+    fn telemetry_bytes(&self) -> usize {
+        serde_json::to_string(&self.telemetry()).unwrap().len()
+    }
+
+    /// Returns an event whose telemetry view has so many bytes.
+    fn of_bytes(bytes: usize) -> Self {
+        // Each zero takes two bytes, but for the first, which has no comma; the tail makes up for an odd byte.
+        let more = bytes - Self::SMALL.telemetry_bytes() + 1;
+        let tail = if more.is_multiple_of(2) { 0 } else { 10 };
+        Self { zeros: more / 2, tail, ..Self::SMALL }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
@@ -165,6 +206,44 @@ async fn text_that_the_database_cannot_store_is_refused_before_anything_is_sent(
 }
 
 #[tokio::test]
+async fn telemetry_that_is_too_large_or_too_deep_is_refused_before_anything_is_sent() {
+    let world = world().await;
+    let proxy = Proxy::start(world.database.server().address().port).await;
+    let mut conn = PgConnection::connect(&proxy.url(&world.database.url())).await.unwrap();
+    let mut tx = conn.begin().await.unwrap();
+    note(&mut tx).await;
+    let large = Measured::of_bytes(TELEMETRY_BYTES_MAX + 1);
+    assert_eq!(large.telemetry_bytes(), 32_769);
+    // Below the root and one of its two trees.
+    let deep = Measured { lists: 63, ..Measured::SMALL };
+    // Whoever sends anything now does not come back.
+    proxy.stall();
+    for (event, expected) in [
+        (
+            &large,
+            "the telemetry view of `order:placed` has 32769 bytes, and 32768 are allowed; send a reference to large data",
+        ),
+        (&deep, "the telemetry view of `order:placed` nests deeper than 64 levels; flatten it"),
+    ] {
+        let one = tokio::time::timeout(SOON, register_event(&mut tx, event)).await.unwrap();
+        assert_eq!(one.unwrap_err().to_string(), expected);
+        let many: [&dyn Event; 2] = [&Measured::SMALL, event];
+        let many = tidings::register_events(&mut tx, &many);
+        let many = tokio::time::timeout(SOON, many).await.unwrap();
+        assert_eq!(many.unwrap_err().to_string(), expected);
+    }
+    proxy.resume();
+    // The largest and the deepest that is allowed is registered in the same transaction.
+    let largest = Measured::of_bytes(TELEMETRY_BYTES_MAX);
+    assert_eq!(largest.telemetry_bytes(), 32_768);
+    register_event(&mut tx, &largest).await.unwrap();
+    register_event(&mut tx, &Measured { lists: 62, ..Measured::SMALL }).await.unwrap();
+    tidings::commit(tx).await.unwrap();
+    assert_eq!(world.value::<i64>("select count(*) from note").await, 1);
+    assert_eq!(world.value::<i64>("select count(*) from tidings.event").await, 2);
+}
+
+#[tokio::test]
 async fn day_without_a_partition_is_refused_and_is_mended_by_making_one() {
     let world = world().await;
     drop_todays_partition(&world).await;
@@ -272,4 +351,49 @@ async fn deepest_and_largest_that_is_allowed_is_registered_by_both_doors() {
              select tidings.register_event('order:placed', ('[' || repeat('[],', 1000) || '1]')::json)",
         )
         .await;
+}
+
+#[tokio::test]
+async fn role_that_may_execute_the_functions_registers_by_both_doors_and_reads_nothing() {
+    let world = world().await;
+    let role = format!("{}_shop", world.database.name());
+    let run = async |statements: String| {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&world.pool).await.unwrap();
+    };
+    run(format!("create role {role}; grant insert on note to {role}")).await;
+    let mut conn = world.database.connect().await;
+    let set_role = sqlx::AssertSqlSafe(format!("set role {role}"));
+    sqlx::raw_sql(set_role).execute(&mut conn).await.unwrap();
+    let by_sql = "select tidings.register_event('order:placed', '{}');
+                  select tidings.register_events('[{\"type\": \"order:placed\", \"payload\": {}}]')";
+    assert_denied(sqlx::raw_sql(by_sql).execute(&mut conn).await.unwrap_err());
+
+    // In the words of `events/README.md`: first what SQL needs, then what the library needs as well.
+    let grant = "grant usage on schema tidings to";
+    run(format!("{grant} {role}")).await;
+    let grant = "grant execute on function tidings.register_event, tidings.register_events to";
+    run(format!("{grant} {role}")).await;
+    sqlx::raw_sql(by_sql).execute(&mut conn).await.unwrap();
+    let mut tx = conn.begin().await.unwrap();
+    let Err(Error::Unanswered { source, .. }) = register_event(&mut tx, &placed(1)).await else {
+        panic!("registered without the right to")
+    };
+    assert_denied(source);
+    tx.rollback().await.unwrap();
+    let grant = "grant execute on function tidings.register_v1, tidings.register_many_v1, tidings.sync_catalogue_v1 to";
+    run(format!("{grant} {role}")).await;
+    tidings::catalogue![OrderPlaced].unwrap().sync(&mut conn).await.unwrap();
+    let mut tx = conn.begin().await.unwrap();
+    note(&mut tx).await;
+    register_event(&mut tx, &placed(1)).await.unwrap();
+    tidings::register_events(&mut tx, &[&placed(2), &placed(3)]).await.unwrap();
+    tidings::commit(tx).await.unwrap();
+    assert_eq!(world.value::<i64>("select count(*) from tidings.event").await, 5);
+    let read = sqlx::raw_sql("select from tidings.event").execute(&mut conn).await;
+    assert_denied(read.unwrap_err());
+}
+
+fn assert_denied(error: sqlx::Error) {
+    let error = error.into_database_error().unwrap();
+    assert_eq!(error.code().as_deref(), Some("42501"), "{error}");
 }

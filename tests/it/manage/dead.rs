@@ -1,14 +1,17 @@
 //! Dead letters: listed, shown and replayed.
 
+use std::collections::BTreeSet;
+
 use tidings::{
-    Error,
+    Error, Options,
     dead::{self, Filter},
-    subscriber,
+    deliverer::Memory,
+    register_event_with, subscriber,
 };
 use tidings_tests::{Draft, World};
 use uuid::Uuid;
 
-use super::{begin, memory, pattern, subscribe, world};
+use super::{OrderPlaced, begin, memory, pattern, subscribe, world};
 
 /// Buries all that is pending, in the order of registering.
 async fn bury_all(world: &World, reason: &'static str) {
@@ -184,4 +187,53 @@ async fn two_replays_at_once_share_the_work_and_repeat_nothing() {
     // The other one may have begun before or after the commit; either way it found only what was left.
     assert_eq!((first.len(), second.len()), (4, 2));
     assert_eq!(pending(&world).await.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_with_an_idempotency_key_is_replayed_to_each_of_its_subscribers_and_again() {
+    let world = world().await;
+    let mut lanes = BTreeSet::new();
+    for name in ["one", "two", "three"] {
+        let id = memory(&world, name).await;
+        subscribe(&world, id, "order:placed").await;
+        lanes.insert(id);
+    }
+    let key = || Options::default().idempotency_key("order-7");
+    let mut tx = begin(&world).await;
+    let event = register_event_with(&mut tx, &OrderPlaced::number(7), key()).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut all: BTreeSet<i64> = pending(&world).await.into_iter().map(|row| row.0).collect();
+    bury_all(&world, "exhausted").await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    let letters = dead::list(&mut conn, &Filter::default()).await.unwrap();
+    assert_eq!(letters.len(), 3);
+
+    let deliverer = Memory::new();
+    let _worker = world.worker(deliverer.clone()).await;
+    for turn in 1..=2 {
+        let mut replayed = BTreeSet::new();
+        let mut tx = begin(&world).await;
+        for letter in &letters {
+            let delivery_id = dead::replay(&mut tx, letter.dead_id).await.unwrap().unwrap();
+            replayed.insert((letter.subscriber_id, delivery_id, event.event_id));
+            assert!(all.insert(delivery_id), "turn {turn}: each has an id of its own");
+        }
+        tidings::commit(tx).await.unwrap();
+        world.drained().await;
+        let deliveries = deliverer.deliveries();
+        assert_eq!(deliveries.len(), 3 * turn);
+        let delivered: BTreeSet<_> = deliveries[3 * (turn - 1)..]
+            .iter()
+            .map(|delivery| (delivery.subscriber_id, delivery.delivery_id, delivery.event.event_id))
+            .collect();
+        assert_eq!(delivered, replayed, "turn {turn}");
+        assert_eq!(delivered.iter().map(|row| row.0).collect::<BTreeSet<_>>(), lanes);
+    }
+
+    // The key still stands for the event, and is used up.
+    let mut tx = begin(&world).await;
+    let again = register_event_with(&mut tx, &OrderPlaced::number(7), key()).await.unwrap();
+    assert_eq!((again.event_id, again.repeated), (event.event_id, true));
+    tx.commit().await.unwrap();
+    assert_eq!(world.pending().await, 0);
 }
