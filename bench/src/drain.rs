@@ -57,8 +57,8 @@ async fn drain(fixture: &Fixture, lanes: i64) -> Result<f64> {
         .await?;
     memory.wait_for(DELIVERIES.unsigned_abs()).await;
     // Delivered is not enough: everything has to be settled and committed.
-    while pending(fixture).await? > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    while is_pending(fixture).await? {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let took = began.elapsed();
     shutdown.cancel();
@@ -96,6 +96,7 @@ async fn fill(fixture: &Fixture, lanes: i64) -> Result<()> {
     Ok(())
 }
 
-async fn pending(fixture: &Fixture) -> Result<i64> {
-    Ok(sqlx::query_scalar("select count(*) from tidings.delivery").fetch_one(&fixture.pool).await?)
+async fn is_pending(fixture: &Fixture) -> Result<bool> {
+    let query = "select exists (select from tidings.delivery)";
+    Ok(sqlx::query_scalar(query).fetch_one(&fixture.pool).await?)
 }

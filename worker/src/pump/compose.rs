@@ -15,7 +15,7 @@ use crate::{
 const SETTLE_MAX: usize = 5000;
 
 /// The most rows that one call reads.
-const READ_MAX: usize = 1000;
+const READ_MAX: usize = 2000;
 
 /// The most lanes that one call reads.
 const LANES_MAX: usize = 256;
