@@ -132,3 +132,23 @@ async fn replay(conn: &mut PgConnection) {
             .unwrap();
     assert!(replayed.is_some());
 }
+
+#[tokio::test]
+async fn open_edit_of_subscriptions_holds_up_no_partition_of_the_days_to_come() {
+    let world = World::new(&["order:placed", "order:shipped"]).await;
+    let id = world.bare_subscriber("one", "memory", serde_json::json!({})).await;
+    let mut edit = world.pool.begin().await.unwrap();
+    sqlx::query("select tidings.subscribe_v1($1, 'order:*', '', '', false)")
+        .bind(id)
+        .execute(&mut *edit)
+        .await
+        .unwrap();
+    let latest = "select max(ends_at) > clock_timestamp() + interval '20 days' from tidings.partition where parent = 'event'";
+    let known = "select bool_and(partitioned_until > clock_timestamp() + interval '20 days') from tidings.event_type";
+    world.execute("set local statement_timeout = '5s'; select tidings.make_partitions(20)").await;
+    assert!(world.value::<bool>(latest).await);
+    assert!(!world.value::<bool>(known).await, "the rows of types are left to the next run");
+    edit.commit().await.unwrap();
+    world.execute("select tidings.make_partitions(20)").await;
+    assert!(world.value::<bool>(known).await);
+}
