@@ -164,9 +164,16 @@ $$;
 create function tidings.subscription_changed() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  v_patterns int[] := array(select distinct c.pattern_id from changed c);
+  v_patterns int[];
 begin
   perform pg_advisory_xact_lock(1414087765, 0);
+  if tg_op = 'INSERT' then
+    v_patterns := array(select distinct n.pattern_id from new_rows n);
+  elsif tg_op = 'DELETE' then
+    v_patterns := array(select distinct o.pattern_id from old_rows o);
+  else
+    v_patterns := array(select o.pattern_id from old_rows o union select n.pattern_id from new_rows n);
+  end if;
   -- Most changes are of a pattern that others use too, and then no type gains or loses one.
   if exists (
     select from unnest(v_patterns) as p (pattern_id)
@@ -181,13 +188,12 @@ begin
 end
 $$;
 create trigger subscription_inserted after insert on tidings.subscription
-  referencing new table as changed for each statement execute function tidings.subscription_changed();
-create trigger subscription_updated_from after update on tidings.subscription
-  referencing old table as changed for each statement execute function tidings.subscription_changed();
-create trigger subscription_updated_to after update on tidings.subscription
-  referencing new table as changed for each statement execute function tidings.subscription_changed();
+  referencing new table as new_rows for each statement execute function tidings.subscription_changed();
+create trigger subscription_updated after update on tidings.subscription
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function tidings.subscription_changed();
 create trigger subscription_deleted after delete on tidings.subscription
-  referencing old table as changed for each statement execute function tidings.subscription_changed();
+  referencing old table as old_rows for each statement execute function tidings.subscription_changed();
 
 -- Makes the shards of a group unless they are there. The first number given stands for ever.
 create function tidings.make_group(p_group text, p_shards int) returns void

@@ -9,7 +9,7 @@ use std::{
 
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use sqlx::PgPool;
-use tidings::secret::{Keyring, Secret};
+use tidings::secret::Keyring;
 use tidings_tests::{
     Database, Draft, Gate, Launch, Pooler, Process, Receiver, Reply, SOON, World, eventually,
 };
@@ -263,22 +263,10 @@ fn serving(requests: &[Request]) -> HashSet<String> {
     owners.into_values().cloned().collect()
 }
 
+/// Adds a webhook whose failures come again at once, and returns its id.
 async fn webhook(world: &World, keyring: &Keyring, name: &str, url: &str) -> i32 {
-    let id = world.bare_subscriber(name, "webhook", serde_json::json!({"url": url})).await;
-    let secret = Secret::generate(&mut rand::rng());
-    let sealed =
-        keyring.seal(&mut rand::rng(), secret.as_bytes(), format!("subscriber:{id}").as_bytes());
-    sqlx::query("insert into tidings.secret (subscriber_id, sealed) values ($1, $2)")
-        .bind(id)
-        .bind(sealed)
-        .execute(&world.pool)
-        .await
-        .unwrap();
-    sqlx::query(r#"update tidings.subscriber set retry = '{"delays_s": [0, 0.02]}' where subscriber_id = $1"#)
-        .bind(id)
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    let (id, _) = world.webhook(keyring, name, url).await;
+    world.set_retry(id, r#"{"delays_s": [0, 0.02]}"#).await;
     id
 }
 

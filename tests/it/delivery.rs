@@ -238,11 +238,7 @@ async fn floor_that_a_destination_asks_for_holds_the_whole_lane_and_is_written_d
             Answer::delivered()
         }
     });
-    sqlx::query("update tidings.subscriber set in_flight_max = 1 where subscriber_id = $1")
-        .bind(id)
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    world.set_in_flight_max(id, 1).await;
     for n in 0..5 {
         world.register(Draft::new("order:placed").number(n)).await;
     }
@@ -315,11 +311,7 @@ async fn limit_in_flight_and_rate_are_exact_and_a_hung_lane_holds_up_nobody() {
     let world = World::new(&["order:placed"]).await;
     let hung = world.subscriber("hung", "order:placed").await;
     world.subscriber("well", "order:placed").await;
-    sqlx::query("update tidings.subscriber set in_flight_max = 3 where subscriber_id = $1")
-        .bind(hung)
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    world.set_in_flight_max(hung, 3).await;
     let slow = Slow::new(hung);
     let _worker =
         world.worker_with(Worker::builder(world.pool.clone()).deliverer(slow.clone())).await;

@@ -13,18 +13,13 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tidings::{
-    Error, Event,
-    address::AllowList,
-    commit,
-    deliverer::Memory,
-    endpoint::Policy,
-    register_event,
-    secret::{Keyring, Secret},
+    Error, Event, address::AllowList, commit, deliverer::Memory, endpoint::Policy, register_event,
+    secret::Keyring,
 };
 use tidings_tests::{
     Draft, Gate, Proxy, Receiver, Reply, SOON, World, eventually, world::held::Held,
 };
-use tidings_worker::{Webhook, Worker, webhook::Settings};
+use tidings_worker::{Builder, Webhook, Worker, webhook::Settings};
 use uuid::Uuid;
 
 const TYPE: &str = "order:placed";
@@ -39,20 +34,16 @@ struct OrderPlaced {
     n: u64,
 }
 
-/// Adds a webhook with a signing secret, and returns its id and the secret's text.
+/// Adds a webhook that is subscribed, and returns its id and its secret's text.
 async fn webhook(world: &World, keyring: &Keyring, name: &str, url: &str) -> (i32, String) {
-    let id = world.bare_subscriber(name, "webhook", serde_json::json!({"url": url})).await;
-    let secret = Secret::generate(&mut rand::rng());
-    let owner = format!("subscriber:{id}");
-    let sealed = keyring.seal(&mut rand::rng(), secret.as_bytes(), owner.as_bytes());
-    sqlx::query("insert into tidings.secret (subscriber_id, sealed) values ($1, $2)")
-        .bind(id)
-        .bind(sealed)
-        .execute(&world.pool)
-        .await
-        .unwrap();
-    world.subscribe(id, TYPE, "", false).await;
-    (id, secret.to_text().to_string())
+    let added = world.webhook(keyring, name, url).await;
+    world.subscribe(added.0, TYPE, "", false).await;
+    added
+}
+
+/// A worker that delivers to webhooks on loopback.
+fn worker(pool: PgPool, keyring: Keyring) -> Builder {
+    Worker::builder(pool).deliverer(local_webhook()).keyring(keyring)
 }
 
 fn local_webhook() -> Webhook {
@@ -72,8 +63,7 @@ async fn answers_that_arrive_while_the_database_is_gone_are_settled_when_it_is_b
 
     let proxy = Proxy::start(world.database.server().address().port).await;
     let pool = pool_through(&proxy, &world);
-    let builder = Worker::builder(pool).deliverer(local_webhook()).keyring(keyring);
-    let worker = world.worker_with(builder).await;
+    let worker = world.worker_with(worker(pool, keyring)).await;
     for n in 0..4 {
         world.register(Draft::new(TYPE).number(n)).await;
     }
@@ -182,16 +172,8 @@ async fn hung_endpoint_occupies_only_its_own_slots() {
     let keyring = Keyring::generate(&mut rand::rng());
     let (id, _) = webhook(&world, &keyring, "hung", &hung.url()).await;
     webhook(&world, &keyring, "well", &well.url()).await;
-    sqlx::query("update tidings.subscriber set in_flight_max = 2 where subscriber_id = $1")
-        .bind(id)
-        .execute(&world.pool)
-        .await
-        .unwrap();
-    let worker = world
-        .worker_with(
-            Worker::builder(world.pool.clone()).deliverer(local_webhook()).keyring(keyring),
-        )
-        .await;
+    world.set_in_flight_max(id, 2).await;
+    let worker = world.worker_with(worker(world.pool.clone(), keyring)).await;
     for n in 0..100 {
         world.register(Draft::new(TYPE).number(n)).await;
     }
@@ -209,22 +191,17 @@ async fn secret_that_cannot_be_opened_fails_the_attempt_with_a_reason_and_loses_
     let receiver = Receiver::accepting().await;
     let (right, wrong) = (Keyring::generate(&mut rand::rng()), Keyring::generate(&mut rand::rng()));
     let (id, _) = webhook(&world, &right, "one", &receiver.url()).await;
-    sqlx::query(r#"update tidings.subscriber set retry = '{"delays_s": [0, 0.1]}' where subscriber_id = $1"#)
-        .bind(id)
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    world.set_retry(id, r#"{"delays_s": [0, 0.1]}"#).await;
     world.register(Draft::new(TYPE)).await;
-    let builder = || Worker::builder(world.pool.clone()).deliverer(local_webhook());
-    let worker = world.worker_with(builder().keyring(wrong)).await;
+    let mistaken = world.worker_with(worker(world.pool.clone(), wrong)).await;
     let error = eventually(SOON, "an attempt has failed", || async {
         world.value::<Option<String>>("select max(error) from tidings.attempt").await
     })
     .await;
     assert!(error.contains("open the secret of subscriber `one`"), "{error}");
-    assert!(worker.stop().await);
+    assert!(mistaken.stop().await);
     assert!(receiver.received().is_empty());
-    let _worker = world.worker_with(builder().keyring(right)).await;
+    let _worker = world.worker_with(worker(world.pool.clone(), right)).await;
     world.drained().await;
     assert_eq!(receiver.received().len(), 1);
 }
@@ -237,16 +214,8 @@ async fn worker_that_is_told_to_stop_waits_for_what_is_in_flight_and_starts_noth
     let receiver = Receiver::start(move |_| Reply::status(204).held(&script_gate)).await;
     let keyring = Keyring::generate(&mut rand::rng());
     let (id, _) = webhook(&world, &keyring, "one", &receiver.url()).await;
-    sqlx::query("update tidings.subscriber set in_flight_max = 1 where subscriber_id = $1")
-        .bind(id)
-        .execute(&world.pool)
-        .await
-        .unwrap();
-    let worker = world
-        .worker_with(
-            Worker::builder(world.pool.clone()).deliverer(local_webhook()).keyring(keyring),
-        )
-        .await;
+    world.set_in_flight_max(id, 1).await;
+    let worker = world.worker_with(worker(world.pool.clone(), keyring)).await;
     for n in 0..3 {
         world.register(Draft::new(TYPE).number(n)).await;
     }

@@ -8,7 +8,11 @@ pub mod owner;
 use std::time::Duration;
 
 use sqlx::{PgPool, types::Json};
-use tidings::{Deliverer, wake};
+use tidings::{
+    Deliverer,
+    secret::{Keyring, Secret},
+    wake,
+};
 use tidings_worker::{Builder, Running, Worker};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -140,6 +144,21 @@ impl World {
         .unwrap()
     }
 
+    /// Adds a webhook with a signing secret and without a subscription, and returns its id and the secret's text.
+    pub async fn webhook(&self, keyring: &Keyring, name: &str, url: &str) -> (i32, String) {
+        let id = self.bare_subscriber(name, "webhook", serde_json::json!({"url": url})).await;
+        let secret = Secret::generate(&mut rand::rng());
+        let owner = format!("subscriber:{id}");
+        let sealed = keyring.seal(&mut rand::rng(), secret.as_bytes(), owner.as_bytes());
+        sqlx::query("insert into tidings.secret (subscriber_id, sealed) values ($1, $2)")
+            .bind(id)
+            .bind(sealed)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+        (id, secret.to_text().to_string())
+    }
+
     /// Subscribes, and returns the subscription's id.
     pub async fn subscribe(&self, id: i32, pattern: &str, scope: &str, ordered: bool) -> i32 {
         sqlx::query_scalar("select subscription_id from tidings.subscribe_v1($1, $2, '', $3, $4)")
@@ -199,6 +218,16 @@ impl World {
     /// Runs statements.
     pub async fn execute(&self, statements: &'static str) {
         sqlx::raw_sql(statements).execute(&self.pool).await.unwrap();
+    }
+
+    /// Sets how many deliveries of a subscriber may be in flight.
+    pub async fn set_in_flight_max(&self, id: i32, max: i32) {
+        sqlx::query("update tidings.subscriber set in_flight_max = $2 where subscriber_id = $1")
+            .bind(id)
+            .bind(max)
+            .execute(&self.pool)
+            .await
+            .unwrap();
     }
 
     /// Sets when failed deliveries of a subscriber come again.

@@ -70,8 +70,8 @@ pub(crate) enum Message {
     Landed(Landed),
     /// A call has been answered, or not.
     Called(Box<(Link, Work, Result<Worked>)>),
-    /// Subscribers have been read.
-    Loaded(Vec<i32>, Result<Vec<subscriber::Lane>>),
+    /// Subscribers have been read, from that time on.
+    Loaded(Vec<i32>, Instant, Result<Vec<subscriber::Lane>>),
     /// Lanes with pending rows have been found.
     Found(Arc<[Pending]>),
     /// The database knows that a lane is held back.
@@ -104,8 +104,8 @@ pub(crate) struct State {
     /// When lanes have to be looked at again.
     timers: BTreeSet<(Instant, i32)>,
     bound: Bound,
-    /// Lanes whose subscribers are being read, and since when.
-    loading: HashMap<i32, Instant>,
+    /// Lanes whose subscribers are being read.
+    loading: HashSet<i32>,
     /// Lanes whose subscribers have changed and are to be read again.
     stale: HashSet<i32>,
     /// Lanes that are not ours, and when that was found out.
@@ -164,7 +164,7 @@ impl Pump {
         match message {
             Message::Landed(landed) => self.land(landed, now),
             Message::Called(called) => self.apply(*called, now),
-            Message::Loaded(ids, lanes) => self.loaded(&ids, lanes, now),
+            Message::Loaded(ids, began, lanes) => self.loaded(&ids, began, lanes, now),
             Message::Found(pending) => self.found(&pending, now),
             Message::HeldBack(id) => {
                 if let Some(lane) = self.state.lanes.get_mut(&id) {
@@ -294,24 +294,28 @@ impl Pump {
             .into_iter()
             .filter(|id| {
                 state.foreign.get(id).is_none_or(|at| now.duration_since(*at) >= FOREIGN_MAX)
-                    && !state.loading.contains_key(id)
+                    && state.loading.insert(*id)
             })
             .collect();
-        state.loading.extend(ids.iter().map(|id| (*id, now)));
         if ids.is_empty() {
             return;
         }
         let (shared, sender) = (Arc::clone(&self.shared), self.sender.clone());
         tokio::spawn(async move {
             let lanes = load(&shared, &ids).await;
-            drop(sender.send(Message::Loaded(ids, lanes)));
+            drop(sender.send(Message::Loaded(ids, now, lanes)));
         });
     }
 
-    fn loaded(&mut self, ids: &[i32], lanes: Result<Vec<subscriber::Lane>>, now: Instant) {
-        let mut began = now;
+    fn loaded(
+        &mut self,
+        ids: &[i32],
+        began: Instant,
+        lanes: Result<Vec<subscriber::Lane>>,
+        now: Instant,
+    ) {
         for id in ids {
-            began = self.state.loading.remove(id).map_or(began, |at| at.min(began));
+            self.state.loading.remove(id);
         }
         let lanes = match lanes {
             Ok(lanes) => lanes,
@@ -359,7 +363,7 @@ impl Pump {
     /// Reads the subscribers again that have changed; those that are being read already come after that.
     fn load_stale(&mut self, now: Instant) {
         let State { stale, loading, .. } = &mut self.state;
-        let ids = stale.extract_if(|id| !loading.contains_key(id)).collect();
+        let ids = stale.extract_if(|id| !loading.contains(id)).collect();
         self.load(ids, now);
     }
 

@@ -62,6 +62,18 @@ async fn type_lists_its_subscribers_while_they_depend_on_nothing_else() {
         .await
         .unwrap();
     assert_eq!(told(&world).await, Some((vec![one], vec![second])));
+    // A subscription that is moved to another pattern leaves one type and comes to another.
+    let moves = "update tidings.subscription s set pattern_id = p.pattern_id from tidings.pattern p
+                 where s.subscription_id = $1 and p.pattern = $2";
+    let shipped = "select array[subscription_id] = subscriptions from tidings.event_type, tidings.subscription
+                   where type = 'order:shipped' and deleted_at is null";
+    world.execute("insert into tidings.pattern (pattern) values ('order:shipped')").await;
+    sqlx::query(moves).bind(second).bind("order:shipped").execute(&world.pool).await.unwrap();
+    assert_eq!(told(&world).await, nobody);
+    assert!(world.value::<bool>(shipped).await);
+    sqlx::query(moves).bind(second).bind("order:placed").execute(&world.pool).await.unwrap();
+    assert_eq!(told(&world).await, Some((vec![one], vec![second])));
+    assert!(!world.value::<bool>(shipped).await);
     world.unsubscribe(second).await;
     assert_eq!(told(&world).await, nobody);
 }

@@ -51,7 +51,7 @@ impl Pump {
         }
         if !stale.is_empty() {
             // Whoever is being read may have been read before the change.
-            state.stale.extend(state.loading.keys());
+            state.stale.extend(&state.loading);
         }
         state.lanes.retain(|id, lane| match holdings.shards.get(&lane.shard) {
             Some(held) if held.term == lane.term => {
