@@ -30,6 +30,7 @@ use uuid::Uuid;
 use self::{message::Message, resolve::Guard, target::Target};
 
 mod answer;
+pub(crate) mod caller;
 mod client;
 mod failure;
 mod mask;
@@ -38,7 +39,7 @@ mod resolve;
 mod retry_after;
 mod sign;
 mod snippet;
-mod target;
+pub(crate) mod target;
 mod trace;
 
 pub use tidings::endpoint::Config;
@@ -119,7 +120,7 @@ pub struct Ping {
 }
 
 /// What all targets share.
-struct Inner {
+pub(crate) struct Inner {
     client: Client,
     /// Whether there is any certificate to trust.
     trusts: bool,

@@ -90,7 +90,7 @@ async fn literal_address_is_checked_again_before_every_request() {
     let (receiver, port) = unreachable().await;
     let subscriber = calling(&format!("http://127.0.0.1:{port}/"));
     let mut target = Target::open(webhook(settings()).inner, &subscriber).unwrap();
-    target.inner = webhook(strict()).inner;
+    target.caller.inner = webhook(strict()).inner;
     let attempt = target.attempt(Message::of(&delivery("{}").event)).await;
     assert!(error(&attempt.answer).contains("127.0.0.1 is forbidden"), "{attempt:?}");
     assert_eq!(receiver.connections(), 0);
@@ -103,7 +103,7 @@ async fn connection_to_a_forbidden_peer_is_dropped_unread() {
     let permissive = webhook(settings()).inner;
     let mut target = Target::open(Arc::clone(&permissive), &subscriber).unwrap();
     // As if the resolver had let the address pass.
-    target.inner = Arc::new(Inner {
+    target.caller.inner = Arc::new(Inner {
         client: permissive.client.clone(),
         trusts: true,
         settings: strict(),

@@ -1,0 +1,117 @@
+//! One endpoint, and one attempt to reach it with whatever headers and body a format asks for.
+//!
+//! Everything that is dangerous about calling a stranger is here, once, for all formats: literal addresses, the peer
+//! that was reached, the time limit, and the bounds on what is read of the answer.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{Response, header::HeaderMap};
+use tidings::{
+    deliverer::{Answer, OpenError, Verdict},
+    endpoint::{Endpoint, EndpointError},
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Inner, answer, failure::Failure, mask::Mask, snippet};
+
+/// An endpoint that may be called.
+pub(crate) struct Caller {
+    pub(super) inner: Arc<Inner>,
+    endpoint: Endpoint,
+    mask: Mask,
+    timeout: Duration,
+}
+
+/// What one attempt has brought.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) answer: Answer,
+    /// The beginning of the body, empty if there was none.
+    pub(crate) body: String,
+    pub(crate) elapsed: Duration,
+}
+
+impl Caller {
+    /// Gets ready to call `endpoint`, which has been checked; `headers` are those whose values are secret.
+    pub(super) fn open(
+        inner: Arc<Inner>,
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        timeout: Duration,
+    ) -> Result<Self, OpenError> {
+        if endpoint.url().scheme() == "https" && !inner.trusts {
+            return Err(OpenError::new(
+                "no trusted certificate was found on this machine; install the package ca-certificates",
+            ));
+        }
+        let mask = Mask::new(endpoint.url(), headers);
+        Ok(Self { inner, endpoint, mask, timeout })
+    }
+
+    /// Returns where it calls.
+    pub(crate) const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Returns the longest that one attempt takes.
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends one request and says what became of it.
+    pub(crate) async fn attempt(&self, headers: HeaderMap, body: String) -> Attempt {
+        let started = Instant::now();
+        let (answer, body) = match self.send(headers, body, started + self.timeout).await {
+            Ok(response) => self.read(response, started + self.timeout).await,
+            Err(failure) => {
+                (Answer::failed(Verdict::Retry, snippet::cut(failure.to_string())), String::new())
+            }
+        };
+        Attempt { answer, body, elapsed: started.elapsed() }
+    }
+
+    /// Sends the request and waits for the headers of the answer.
+    async fn send(
+        &self,
+        headers: HeaderMap,
+        body: String,
+        deadline: Instant,
+    ) -> Result<Response, Failure> {
+        let Inner { client, settings, .. } = &*self.inner;
+        // The resolver never sees a literal address.
+        if let Some(address) = self.endpoint.literal() {
+            let checked = settings.policy.allow.check(address);
+            checked.map_err(|refused| Failure::Refused(EndpointError::Address(refused)))?;
+        }
+        let request = client.post(self.endpoint.url().clone()).headers(headers).body(body);
+        let response = timeout_at(deadline, request.send())
+            .await
+            .map_err(|_| Failure::timed_out(&self.endpoint, self.timeout))?
+            .map_err(|error| Failure::of(error, &self.endpoint, settings.connect_timeout))?;
+        // The last alarm, behind the resolver and the check of literals.
+        let peer = response.remote_addr().map(|peer| settings.policy.allow.check(peer.ip()));
+        match peer {
+            Some(Err(peer)) => Err(Failure::Peer { peer }),
+            _ => Ok(response),
+        }
+    }
+
+    /// Reads an answer, and returns what it means and how its body begins.
+    async fn read(&self, mut response: Response, deadline: Instant) -> (Answer, String) {
+        let Inner { settings, clock, .. } = &*self.inner;
+        let status = response.status();
+        let verdict = answer::verdict(status, response.headers(), clock().into());
+        let explained = answer::explain(status, response.headers(), verdict, self.endpoint.url());
+
+        let deadline = deadline.min(Instant::now() + settings.body_timeout);
+        let bytes = snippet::read(&mut response, settings.body_bytes_max, deadline).await;
+        let body = snippet::cut(self.mask.apply(snippet::clean(&bytes)));
+
+        let answer = match verdict {
+            Verdict::Delivered => Answer::delivered(),
+            verdict if body.is_empty() => Answer::failed(verdict, explained),
+            verdict => Answer::failed(verdict, snippet::cut(format!("{explained}: {body}"))),
+        };
+        (answer.with_status(status.as_u16()), body)
+    }
+}
