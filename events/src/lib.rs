@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod endpoint;
 pub mod error;
 pub mod event;
+pub mod filter;
 pub mod layer;
 pub mod log;
 pub mod name;
