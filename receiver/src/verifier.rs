@@ -21,7 +21,7 @@ pub const TOLERANCE: Duration = Duration::from_mins(5);
 /// Verifies requests with one or several keys; cheap to clone.
 ///
 /// It reads no clock and keeps nothing: the same request gets the same verdict until it is too old. Whoever must not act
-/// twice on a request that somebody has listened to and sends again keeps the pairs of id and timestamp as well.
+/// twice on a request that somebody has listened to and sends again asks a [`Replays`](crate::Replays) afterwards.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     keys: Arc<[Key]>,
@@ -98,6 +98,13 @@ impl Verifier {
         Ok(Verified { id: signed.id.to_owned(), timestamp: signed.timestamp, fingerprint })
     }
 
+    /// Returns until when a request is not too old, or `None` if that is beyond what the clock can say.
+    ///
+    /// That is how long a [`Replays`](crate::Replays) has to remember it.
+    pub fn until(&self, verified: &Verified) -> Option<SystemTime> {
+        verified.timestamp.checked_add(self.tolerance)
+    }
+
     fn check_time(&self, timestamp: SystemTime, now: SystemTime) -> Result<(), VerifyError> {
         let tolerance = self.tolerance;
         match now.duration_since(timestamp) {
@@ -156,4 +163,4 @@ fn is_any(expected: &hmac::Tag, macs: &[&[u8; 32]]) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -33,7 +33,7 @@ fn message(id: &str, timestamp: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// Signs as a sender with a shared secret does.
-fn v1(secret: &[u8], id: &str, timestamp: &str, body: &[u8]) -> String {
+pub(crate) fn v1(secret: &[u8], id: &str, timestamp: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     format!("v1,{}", STANDARD.encode(hmac::sign(&key, &message(id, timestamp, body))))
 }
