@@ -19,6 +19,7 @@ pub mod pattern;
 #[doc(hidden)]
 pub mod private;
 pub mod register;
+pub mod replay;
 pub mod scope;
 pub mod secret;
 mod store;

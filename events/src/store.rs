@@ -7,6 +7,7 @@ pub(crate) mod catalogue;
 pub(crate) mod dead;
 pub(crate) mod filter;
 pub(crate) mod log;
+pub(crate) mod replay;
 pub(crate) mod subscriber;
 pub(crate) mod subscription;
 pub(crate) mod testing;
