@@ -8,6 +8,7 @@ pub(crate) mod dead;
 pub(crate) mod filter;
 pub(crate) mod log;
 pub(crate) mod replay;
+pub(crate) mod secret;
 pub(crate) mod subscriber;
 pub(crate) mod subscription;
 pub(crate) mod testing;
@@ -135,7 +136,15 @@ pub(crate) struct LaneRow {
     pub(crate) disabled: bool,
     pub(crate) deleted: bool,
     pub(crate) retry_after_ms: Option<i64>,
+    /// What is sealed for it, newest first; the lists below go with it.
+    pub(crate) secret_ids: Vec<i32>,
+    /// Whose each is: the subscriber's, or the installation's.
+    pub(crate) owners: Vec<i32>,
+    pub(crate) purposes: Vec<String>,
+    pub(crate) legacy: Vec<bool>,
     pub(crate) sealed: Vec<Vec<u8>>,
+    /// By the database's clock when it was read.
+    pub(crate) expires_in_ms: Vec<Option<i64>>,
 }
 
 pub(crate) async fn lanes(conn: &mut PgConnection, ids: &[i32]) -> Result<Vec<LaneRow>> {

@@ -5,22 +5,34 @@
 //! Our own lane, which expands large fan-outs, is neither listed nor found nor changed here.
 
 mod add;
+mod credentials;
+mod key;
 mod mask;
+mod publish;
+mod rotate;
 mod update;
 mod view;
 
 use std::time::Duration;
 
 use sqlx::PgConnection;
+use tokio::time::Instant;
 
 pub use self::{
     add::{Added, CONFIG_BYTES_MAX, NewSubscriber, add},
+    credentials::set_credentials,
+    key::{Key, Purpose, SigningKey},
+    publish::{KeyOwner, jwks},
+    rotate::{
+        NewKey, OLD_KEYS_MAX, OVERLAP_DEFAULT, OVERLAP_MAX, Rotated, Rotation, rotate,
+        rotate_installation,
+    },
     update::{Update, update},
     view::{Detail, Filter, State, StoredSecret, Summary, find, list},
 };
 use crate::{
-    Error, Result,
-    secret::{Keyring, Secret},
+    Result,
+    secret::{Credentials, Keyring},
     store,
 };
 
@@ -43,8 +55,12 @@ pub struct Subscriber {
     pub kind: String,
     /// What the deliverer needs to know, a JSON object; its shape is the deliverer's.
     pub config: serde_json::Value,
-    /// The secrets that sign, newest first; empty for kinds that do not sign.
-    pub secrets: Vec<Secret>,
+    /// The keys that sign, newest first; empty for kinds that do not sign.
+    ///
+    /// One that expires stops signing at its time, without the subscriber being read again.
+    pub secrets: Vec<SigningKey>,
+    /// What it asks for before it listens.
+    pub credentials: Option<Credentials>,
 }
 
 /// A lane as its owner works it.
@@ -80,8 +96,10 @@ pub async fn lanes(
     keyring: Option<&Keyring>,
     ids: &[i32],
 ) -> Result<Vec<Lane>> {
+    // Before the query, so that no key is taken to sign for longer than the database says.
+    let began = Instant::now();
     let rows = store::lanes(conn, ids).await?;
-    Ok(rows.into_iter().map(|row| row.open(keyring)).collect())
+    Ok(rows.into_iter().map(|row| row.open(keyring, began)).collect())
 }
 
 /// Reads a subscriber with its secrets in clear, to deliver something to it out of turn, a ping for example; `None` if
@@ -98,8 +116,9 @@ pub async fn open(
     if id == SYSTEM_LANE {
         return Ok(None);
     }
+    let began = Instant::now();
     let rows = store::lanes(conn, &[id]).await?;
-    let lane = rows.into_iter().find(|row| !row.deleted).map(|row| row.open(keyring));
+    let lane = rows.into_iter().find(|row| !row.deleted).map(|row| row.open(keyring, began));
     lane.map(|lane| lane.subscriber).transpose()
 }
 
@@ -159,21 +178,33 @@ pub async fn hold_back(conn: &mut PgConnection, id: i32, floor: Duration) -> Res
     store::hold_back(conn, id, i64::try_from(floor.as_millis()).unwrap_or(i64::MAX)).await
 }
 
+/// Notes that the receiver verifies by the key in this row, and answers whether that was written down: it is at most
+/// once an hour.
+///
+/// # Errors
+///
+/// The database did not answer.
+pub async fn note_verified(conn: &mut PgConnection, secret_id: i32) -> Result<bool> {
+    store::secret::note_verified(conn, secret_id).await
+}
+
 /// Returns what a sealed secret is bound to: it opens for this subscriber alone.
 #[must_use]
-pub(crate) fn owner(id: i32) -> Vec<u8> {
+fn owner(id: i32) -> Vec<u8> {
     format!("subscriber:{id}").into_bytes()
 }
 
 impl store::LaneRow {
-    fn open(self, keyring: Option<&Keyring>) -> Lane {
-        let subscriber = self.secrets(keyring).map(|secrets| Subscriber {
+    fn open(self, keyring: Option<&Keyring>, began: Instant) -> Lane {
+        let opened = self.unseal(keyring, began);
+        let subscriber = opened.map(|(secrets, credentials)| Subscriber {
             subscriber_id: self.subscriber_id,
             tenant: self.tenant.clone(),
             name: self.name.clone(),
             kind: self.kind.clone(),
             config: self.config.clone(),
             secrets,
+            credentials,
         });
         Lane {
             subscriber,
@@ -189,21 +220,5 @@ impl store::LaneRow {
                 .map(Duration::from_millis),
             kind: self.kind,
         }
-    }
-
-    fn secrets(&self, keyring: Option<&Keyring>) -> Result<Vec<Secret>> {
-        let owner = owner(self.subscriber_id);
-        self.sealed
-            .iter()
-            .map(|sealed| {
-                let Some(keyring) = keyring else {
-                    return Err(Error::NoKey { name: self.name.clone() });
-                };
-                let opened = keyring
-                    .open(sealed, &owner)
-                    .map_err(|source| Error::Sealed { name: self.name.clone(), source })?;
-                Ok(Secret::from_bytes(&opened)?)
-            })
-            .collect()
     }
 }

@@ -13,6 +13,7 @@
 mod apply;
 mod compose;
 mod shards;
+mod verified;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
@@ -125,6 +126,7 @@ pub(crate) struct State {
     /// No call before: the last one failed.
     pause_until: Option<Instant>,
     swept_idle_at: Option<Instant>,
+    verified: verified::Verified,
 }
 
 impl Pump {
@@ -270,6 +272,7 @@ impl Pump {
         let idle = self.state.swept_idle_at.get_or_insert(now);
         if now.duration_since(*idle) > IDLE_MAX / 4 {
             *idle = now;
+            self.state.verified.sweep(now);
             self.state.foreign.retain(|_, at| now.duration_since(*at) < FOREIGN_MAX);
             self.state.lanes.retain(|_, lane| {
                 !lane.is_drained()

@@ -5,7 +5,10 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::mask::{endpoint, mask};
+use super::{
+    Purpose,
+    mask::{endpoint, mask},
+};
 use crate::{
     Result,
     store::{self, LIMIT_DEFAULT, subscriber as rows},
@@ -88,21 +91,31 @@ pub struct Detail {
     pub version: i32,
     /// When it was changed last.
     pub updated_at: DateTime<Utc>,
-    /// The secrets that sign, newest first; when they were made, never what they are.
+    /// What is stored sealed for it and still of use, newest first; never what it is.
     pub secrets: Vec<StoredSecret>,
     /// Its subscriptions, oldest first.
     pub subscriptions: Vec<Subscription>,
 }
 
-/// A secret that signs, without the secret.
+/// A stored key or credentials, without what is secret of them.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct StoredSecret {
     /// The row's id.
     pub secret_id: i32,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The public half of a key pair in its text form; `None` of anything else.
+    pub public_key: Option<String>,
+    /// The fingerprint of a key, by which a receiver may name it; `None` where the key could be guessed from it, and
+    /// of credentials.
+    pub fingerprint: Option<String>,
     /// When it was stored.
     pub created_at: DateTime<Utc>,
     /// Until when it signs; `None` while it is not replaced.
     pub expires_at: Option<DateTime<Utc>>,
+    /// When the receiver was last known to verify by it, to the hour; `None` where it has not said so, nor let it be
+    /// seen by accepting what no other key had signed.
+    pub last_verified_at: Option<DateTime<Utc>>,
 }
 
 impl Default for Filter {
@@ -165,7 +178,7 @@ pub async fn find(
         retry: row.retry.clone(),
         version: row.version,
         updated_at: row.updated_at,
-        secrets: rows::secrets(conn, row.subscriber_id).await?,
+        secrets: store::secret::list(conn, row.subscriber_id).await?,
         subscriptions: store::subscription::list(conn, row.subscriber_id).await?,
         summary: Summary::from(row),
     }))

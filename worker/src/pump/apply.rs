@@ -325,6 +325,9 @@ impl Pump {
             }
             Verdict::Delivered | Verdict::Retry | Verdict::Refused => {}
         }
+        if let Some(secret_id) = answer.verified_by {
+            self.note_verified(id, secret_id, now);
+        }
         let Some(term) = self.state.lanes.get(&id).map(|lane| lane.term) else {
             return;
         };

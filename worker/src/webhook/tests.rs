@@ -1,5 +1,6 @@
 use std::{net::IpAddr, sync::Mutex};
 
+use serde_json::json;
 use tidings::{
     address::AllowList,
     deliverer::{Answer, BoxFuture},
@@ -74,7 +75,8 @@ fn subscriber(config: Value) -> Subscriber {
         name: "shop".to_owned(),
         kind: KIND.to_owned(),
         config,
-        secrets: vec![secret()],
+        secrets: vec![secret().into()],
+        credentials: None,
     }
 }
 
