@@ -37,6 +37,7 @@ mod mask;
 mod message;
 mod resolve;
 mod retry_after;
+mod share;
 mod sign;
 mod snippet;
 pub(crate) mod target;
@@ -168,16 +169,8 @@ impl Webhook {
     ///
     /// The future may be dropped at any await point.
     pub async fn check(&self, config: &Value) -> Result<(), EndpointError> {
-        let Inner { settings, guard, .. } = &*self.inner;
-        let endpoint = Config::read(config)?.check(&settings.policy)?;
-        if endpoint.literal().is_some() {
-            return Ok(());
-        }
-        let Err(error) = guard.addresses(&endpoint.host()).await else { return Ok(()) };
-        match error.downcast::<EndpointError>() {
-            Ok(refused) => Err(*refused),
-            Err(_unresolved) => Ok(()),
-        }
+        let endpoint = Config::read(config)?.check(self.policy())?;
+        self.check_addresses(&endpoint).await
     }
 
     /// Sends a test event to `subscriber`, once, signed like any other; nothing is recorded.
