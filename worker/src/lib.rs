@@ -2,6 +2,7 @@
 
 mod bound;
 mod bucket;
+pub mod chat;
 pub mod error;
 mod flight;
 pub mod ladder;
@@ -23,6 +24,7 @@ pub mod worker;
 pub use tidings_ownership::Session;
 
 pub use self::{
+    chat::Chat,
     error::{Error, Result},
     ladder::Ladder,
     log::AttemptLog,

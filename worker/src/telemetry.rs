@@ -166,6 +166,25 @@ pub(crate) fn disabled(lane: i32, reason: &str) {
     tracing::warn!(subscriber.id = lane, reason, "subscriber disabled; its deliveries wait");
 }
 
+/// Per event it is told for debugging only; a template that fails once usually fails for every event.
+pub(crate) fn template_failed(lane: i32, pattern: &str, line: Option<usize>, is_first: bool) {
+    if is_first {
+        tracing::warn!(
+            subscriber.id = lane,
+            pattern,
+            line,
+            "the template for {pattern} failed; the default message is posted, and the attempts say why"
+        );
+    } else {
+        tracing::debug!(
+            subscriber.id = lane,
+            pattern,
+            line,
+            "the template for {pattern} failed again"
+        );
+    }
+}
+
 pub(crate) fn not_noted(lane: i32, error: &Error) {
     tracing::warn!(subscriber.id = lane, error = %chain(error), "a change of the subscriber could not be written down");
 }

@@ -40,6 +40,7 @@ mod message;
 mod orchest;
 mod resolve;
 mod retry_after;
+mod share;
 mod sign;
 mod snippet;
 pub(crate) mod target;
@@ -174,18 +175,10 @@ impl Webhook {
     ///
     /// The future may be dropped at any await point.
     pub async fn check(&self, config: &Value) -> Result<(), EndpointError> {
-        let Inner { settings, guard, .. } = &*self.inner;
         let config = Config::read(config)?;
-        let endpoint = config.check(&settings.policy)?;
+        let endpoint = config.check(self.policy())?;
         config.ca.as_deref().map(client::roots).transpose()?;
-        if endpoint.literal().is_some() {
-            return Ok(());
-        }
-        let Err(error) = guard.addresses(&endpoint.host()).await else { return Ok(()) };
-        match error.downcast::<EndpointError>() {
-            Ok(refused) => Err(*refused),
-            Err(_unresolved) => Ok(()),
-        }
+        self.check_addresses(&endpoint).await
     }
 
     /// Sends a test event to `subscriber`, once, signed like any other; nothing is recorded.
