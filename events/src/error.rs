@@ -242,6 +242,15 @@ pub enum Error {
         /// The dead letter.
         dead_id: i64,
     },
+    /// A replay from a time whose events have been dropped.
+    #[error(
+        "events are kept since {since}, those before have been dropped; begin there, or keep events for longer from \
+         now on"
+    )]
+    NotKept {
+        /// Since when events are kept.
+        since: chrono::DateTime<chrono::Utc>,
+    },
     /// A test drains a fan-out that only a worker expands.
     #[error(
         "the fan-out of event {event_id} is too large for its transaction and expanded by a worker after the commit; use at most 64 subscribers in this test"
@@ -250,11 +259,25 @@ pub enum Error {
         /// The event.
         event_id: Uuid,
     },
-    /// Somebody else has changed the row meanwhile.
-    #[error("{what} was changed by somebody else meanwhile; read it again")]
+    /// Somebody else has changed the subscriber meanwhile.
+    #[error(
+        "subscriber `{name}` was changed by somebody else meanwhile and has version {version} now; look at it again, \
+         and repeat the change if it is still wanted"
+    )]
     Changed {
-        /// What was changed.
-        what: String,
+        /// The subscriber.
+        name: String,
+        /// The version that it has now.
+        version: i32,
+    },
+    /// A filter that means nothing.
+    #[error(
+        "{problem}; write it in the shape of the payload, {example}",
+        example = r#"{"order": {"total": {"$gte": 100}}} for example"#
+    )]
+    BadFilter {
+        /// What is wrong, and where.
+        problem: String,
     },
     /// A row that the schema allows and this code does not understand.
     #[error("read {table}.{column} of row {row}: the value is not understood")]
@@ -308,7 +331,6 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unanswered { source, .. } => is_transient(source),
-            Self::Changed { .. } => true,
             _ => false,
         }
     }

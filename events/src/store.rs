@@ -6,7 +6,9 @@
 pub(crate) mod catalogue;
 pub(crate) mod dead;
 pub(crate) mod doctor;
+pub(crate) mod filter;
 pub(crate) mod log;
+pub(crate) mod replay;
 pub(crate) mod subscriber;
 pub(crate) mod subscription;
 pub(crate) mod testing;

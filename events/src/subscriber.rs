@@ -6,6 +6,7 @@
 
 mod add;
 mod mask;
+mod update;
 mod view;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use sqlx::PgConnection;
 
 pub use self::{
     add::{Added, CONFIG_BYTES_MAX, NewSubscriber, add},
+    update::{Update, update},
     view::{Detail, Filter, State, StoredSecret, Summary, find, list},
 };
 use crate::{

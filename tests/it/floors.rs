@@ -11,6 +11,7 @@ const FLOORS: &[(&str, &str, u8)] = &[
     ("analytics", "tidings-analytics", 0),
     ("migrations", "tidings-migrations", 0),
     ("ownership", "tidings-ownership", 0),
+    ("receiver", "tidings-receiver", 0),
     ("events/derive", "tidings-derive", 0),
     ("events", "tidings", 1),
     ("worker", "tidings-worker", 2),

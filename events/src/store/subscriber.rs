@@ -39,6 +39,42 @@ pub(crate) async fn kinds(conn: &mut PgConnection) -> Result<Vec<String>> {
     Ok(rows.into_iter().map(|row| row.kind).collect())
 }
 
+/// Reads a subscriber that is about to be changed, with its version, and keeps other changes away.
+pub(crate) async fn lock(conn: &mut PgConnection, id: i32) -> Result<Option<(NewSubscriber, i32)>> {
+    let row = sqlx::query_file!("src/queries/lock_subscriber.sql", id)
+        .fetch_optional(conn)
+        .await
+        .map_err(Error::unanswered("read the subscriber"))?;
+    Ok(row.map(|row| {
+        let mut subscriber = NewSubscriber::new(row.name, row.kind, row.config);
+        subscriber.tenant = row.tenant;
+        subscriber.in_flight_max = row.in_flight_max;
+        subscriber.rate_per_s = row.rate_per_s;
+        subscriber.retry = row.retry;
+        (subscriber, row.version)
+    }))
+}
+
+/// Writes what was changed of a subscriber, and returns its version; `None` if its name is taken.
+pub(crate) async fn update(
+    conn: &mut PgConnection,
+    id: i32,
+    changed: &NewSubscriber,
+) -> Result<Option<i32>> {
+    sqlx::query_file_scalar!(
+        "src/queries/update_subscriber.sql",
+        id,
+        changed.name,
+        changed.config,
+        changed.in_flight_max,
+        changed.rate_per_s,
+        changed.retry,
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(Error::unanswered("change the subscriber"))
+}
+
 /// Adds a subscriber; `None` if its name is taken.
 pub(crate) async fn add(conn: &mut PgConnection, new: &NewSubscriber) -> Result<Option<i32>> {
     let row = sqlx::query_file!(
