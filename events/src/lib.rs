@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod dead;
 pub mod deliverer;
 pub mod delivery;
+pub mod doctor;
 pub mod endpoint;
 pub mod error;
 pub mod event;
