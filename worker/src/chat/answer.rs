@@ -55,8 +55,8 @@ struct Discord {
 
 /// Returns what became of an attempt at `kind`, whose answer was judged by its status and headers.
 pub(super) fn judge(kind: Kind, attempt: Attempt) -> Attempt {
-    let Attempt { answer, body, elapsed } = attempt;
-    let Some(status) = answer.status else { return Attempt { answer, body, elapsed } };
+    let Attempt { answer, body, elapsed, verified_by } = attempt;
+    let Some(status) = answer.status else { return Attempt { answer, body, elapsed, verified_by } };
     let fresh = match (kind, answer.verdict) {
         (Kind::Teams, Verdict::Delivered) => refused_after_all(&body),
         (_, Verdict::Delivered) => None,
@@ -74,7 +74,7 @@ pub(super) fn judge(kind: Kind, attempt: Attempt) -> Attempt {
         _ => answer.clone(),
     };
     let answer = fresh.unwrap_or_else(plain).with_status(status);
-    Attempt { answer, body, elapsed }
+    Attempt { answer, body, elapsed, verified_by }
 }
 
 fn gone(status: u16, why: &str) -> Answer {
@@ -121,7 +121,11 @@ mod tests {
             verdict => Answer::failed(verdict, "as it was"),
         };
         let answer = answer.with_status(status);
-        judge(kind, Attempt { answer, body: body.to_owned(), elapsed: Duration::ZERO }).answer
+        judge(
+            kind,
+            Attempt { answer, body: body.to_owned(), elapsed: Duration::ZERO, verified_by: None },
+        )
+        .answer
     }
 
     #[test]

@@ -15,6 +15,7 @@ fn subscriber(config: Value) -> Subscriber {
         kind: Kind::Slack.as_str().to_owned(),
         config,
         secrets: Vec::new(),
+        credentials: None,
     }
 }
 
