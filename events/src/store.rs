@@ -14,7 +14,8 @@ pub(crate) mod subscriber;
 pub(crate) mod subscription;
 pub(crate) mod testing;
 
-use serde_json::value::RawValue;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, value::RawValue};
 use sqlx::{PgConnection, PgTransaction};
 use uuid::Uuid;
 
@@ -137,6 +138,9 @@ pub(crate) struct LaneRow {
     pub(crate) disabled: bool,
     pub(crate) deleted: bool,
     pub(crate) retry_after_ms: Option<i64>,
+    pub(crate) breaker: Option<serde_json::Value>,
+    /// The database's clock.
+    pub(crate) now: DateTime<Utc>,
     /// What is sealed for it, newest first; the lists below go with it.
     pub(crate) secret_ids: Vec<i32>,
     /// Whose each is: the subscriber's, or the installation's.
@@ -161,6 +165,25 @@ pub(crate) async fn disable(conn: &mut PgConnection, id: i32, reason: &str) -> R
         .await
         .map_err(Error::unanswered("disable the subscriber"))?;
     Ok(done.rows_affected() > 0)
+}
+
+pub(crate) async fn note_health(
+    conn: &mut PgConnection,
+    id: i32,
+    (worker_id, term): (Uuid, i64),
+    (trouble, turn): (Option<Value>, Option<&str>),
+) -> Result<bool> {
+    sqlx::query_scalar!(
+        r#"select tidings.note_health_v1($1, $2, $3, $4, $5) as "noted!""#,
+        id,
+        worker_id,
+        term,
+        trouble,
+        turn,
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(Error::unanswered("write down how the destination is doing"))
 }
 
 pub(crate) async fn hold_back(conn: &mut PgConnection, id: i32, floor_ms: i64) -> Result<()> {

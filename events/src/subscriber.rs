@@ -6,6 +6,7 @@
 
 mod add;
 mod credentials;
+mod health;
 mod key;
 mod mask;
 mod publish;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 pub use self::{
     add::{Added, CONFIG_BYTES_MAX, NewSubscriber, add},
     credentials::set_credentials,
+    health::{Ailing, Note, Trouble, Turn, note_health},
     key::{Key, Purpose, SigningKey},
     publish::{KeyOwner, jwks},
     rotate::{
@@ -84,6 +86,8 @@ pub struct Lane {
     pub stopped: bool,
     /// How long nothing is to be sent.
     pub retry_after: Option<Duration>,
+    /// What the owner before has written down about its destination; `None` while all is well.
+    pub trouble: Option<Trouble>,
 }
 
 /// Reads the lanes of `ids`; those that do not exist are left out.
@@ -218,6 +222,7 @@ impl store::LaneRow {
                 .retry_after_ms
                 .and_then(|ms| u64::try_from(ms).ok())
                 .map(Duration::from_millis),
+            trouble: self.breaker.as_ref().and_then(|stored| Trouble::read(stored, self.now)),
             kind: self.kind,
         }
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tidings::{
     deliverer::{Answer, Verdict},
-    subscriber::{Trouble, Note, Turn},
+    subscriber::{Note, Trouble, Turn},
 };
 use tokio::time::Instant;
 
@@ -84,11 +84,7 @@ impl Rules {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self {
-            failures: 10,
-            pause: Duration::from_secs(5),
-            pause_max: Duration::from_mins(5),
-        }
+        Self { failures: 10, pause: Duration::from_secs(5), pause_max: Duration::from_mins(5) }
     }
 }
 
@@ -198,11 +194,6 @@ impl Health {
             Some(Failing { since, failures, warned, noted_at: Some(now) })
         });
         health
-    }
-
-    /// Returns whether there is nothing to remember.
-    pub(crate) const fn is_well(&self) -> bool {
-        matches!(self.circuit, Circuit::Closed) && self.failing.is_none() && !self.noted
     }
 
     /// Returns how many of `max` may be in flight at `now`.

@@ -5,6 +5,7 @@ mod bucket;
 pub mod chat;
 pub mod error;
 mod flight;
+pub mod health;
 pub mod ladder;
 mod lane;
 mod listener;

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use tidings::subscriber::Note;
 use tidings_ownership::ShardId;
 
 use crate::{
@@ -182,6 +183,23 @@ pub(crate) fn template_failed(lane: i32, pattern: &str, line: Option<usize>, is_
             line,
             "the template for {pattern} failed again"
         );
+    }
+}
+
+pub(crate) fn health_turned(lane: i32, note: &Note) {
+    match note.trouble {
+        Some(trouble) if trouble.open.is_some() => tracing::warn!(
+            subscriber.id = lane,
+            failures = trouble.failures,
+            pause_ms = trouble.open.unwrap_or_default().as_millis(),
+            "destination cannot be reached; one delivery is tried after a pause"
+        ),
+        Some(trouble) => tracing::info!(
+            subscriber.id = lane,
+            failures = trouble.failures,
+            "destination is failing"
+        ),
+        None => tracing::info!(subscriber.id = lane, "destination takes deliveries again"),
     }
 }
 

@@ -13,6 +13,8 @@ select
   s.disabled_at is not null as "disabled!",
   s.deleted_at is not null as "deleted!",
   (extract(epoch from s.retry_after_until - clock_timestamp()) * 1000)::bigint as retry_after_ms,
+  s.breaker,
+  clock_timestamp() as "now!",
   k.secret_ids as "secret_ids!",
   k.owners as "owners!",
   k.purposes as "purposes!",

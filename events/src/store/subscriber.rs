@@ -25,6 +25,9 @@ pub(crate) struct Row {
     pub(crate) paused_at: Option<DateTime<Utc>>,
     pub(crate) disabled_at: Option<DateTime<Utc>>,
     pub(crate) disabled_reason: Option<String>,
+    pub(crate) breaker: Option<Value>,
+    /// Whether its breaker is open now.
+    pub(crate) open: Option<bool>,
     pub(crate) held_back_until: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use super::{
     Purpose,
+    health::Ailing,
     mask::{endpoint, mask},
 };
 use crate::{
@@ -51,6 +52,8 @@ pub struct Summary {
     pub disabled_reason: Option<String>,
     /// Until when nothing is sent, because it has asked for that.
     pub held_back_until: Option<DateTime<Utc>>,
+    /// Trouble of its destination, as its worker last wrote it down; `None` while all is well.
+    pub trouble: Option<Ailing>,
     /// When it was added.
     pub created_at: DateTime<Utc>,
     /// How many subscriptions it has.
@@ -65,6 +68,8 @@ pub enum State {
     Active,
     /// It gets them again at a time that it has named.
     HeldBack,
+    /// It could not be reached several times in a row; now and then one delivery is tried.
+    Failing,
     /// A person has paused it; its deliveries wait.
     Paused,
     /// The system has disabled it, and says why; its deliveries wait.
@@ -127,11 +132,12 @@ impl Default for Filter {
 impl State {
     /// Returns the state of a subscriber: the system's own reason comes first, because a person has to repair it.
     #[must_use]
-    pub const fn of(disabled: bool, paused: bool, held_back: bool) -> Self {
-        match (disabled, paused, held_back) {
-            (true, _, _) => Self::Disabled,
-            (_, true, _) => Self::Paused,
-            (_, _, true) => Self::HeldBack,
+    pub const fn of(disabled: bool, paused: bool, held_back: bool, failing: bool) -> Self {
+        match (disabled, paused, held_back, failing) {
+            (true, ..) => Self::Disabled,
+            (_, true, ..) => Self::Paused,
+            (_, _, true, _) => Self::HeldBack,
+            (.., true) => Self::Failing,
             _ => Self::Active,
         }
     }
@@ -142,6 +148,7 @@ impl State {
         match self {
             Self::Active => "active",
             Self::HeldBack => "held_back",
+            Self::Failing => "failing",
             Self::Paused => "paused",
             Self::Disabled => "disabled",
         }
@@ -193,7 +200,9 @@ impl From<rows::Row> for Summary {
                 row.disabled_at.is_some(),
                 row.paused_at.is_some(),
                 row.held_back_until.is_some(),
+                row.open == Some(true),
             ),
+            trouble: row.breaker.as_ref().and_then(Ailing::read),
             tenant: row.tenant,
             name: row.name,
             kind: row.kind,
