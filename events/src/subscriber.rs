@@ -12,7 +12,7 @@ mod publish;
 mod rotate;
 mod view;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use sqlx::PgConnection;
 use tokio::time::Instant;
@@ -40,8 +40,8 @@ const WEBHOOK: &str = "webhook";
 /// The lane of our own work.
 const SYSTEM_LANE: i32 = 0;
 
-/// A subscriber as a deliverer sees it, its secrets in clear.
-#[derive(Clone, Debug)]
+/// A subscriber as a deliverer sees it, its secrets in clear; `Debug` shows none of them.
+#[derive(Clone)]
 pub struct Subscriber {
     /// The lane.
     pub subscriber_id: i32,
@@ -82,6 +82,20 @@ pub struct Lane {
     pub stopped: bool,
     /// How long nothing is to be sent.
     pub retry_after: Option<Duration>,
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber")
+            .field("subscriber_id", &self.subscriber_id)
+            .field("tenant", &self.tenant)
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("config", &mask::mask(&self.config))
+            .field("secrets", &self.secrets)
+            .field("credentials", &self.credentials)
+            .finish()
+    }
 }
 
 /// Reads the lanes of `ids`; those that do not exist are left out.
