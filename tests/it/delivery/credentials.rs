@@ -8,7 +8,7 @@ use tidings::{
 };
 use tidings_tests::{Receiver, SOON, eventually};
 
-use super::webhook::{Hooks, random};
+use super::webhook::{Hooks, hex, random};
 
 async fn set(hooks: &Hooks, id: i32, credentials: Option<&Credentials>) -> Result<(), Error> {
     let mut tx = hooks.world.pool.begin().await.unwrap();
@@ -60,7 +60,7 @@ async fn credentials_cannot_be_read_where_they_are_stored_or_shown() {
     let detail = subscriber::find(&mut conn, "", "shop").await.unwrap().unwrap();
     let shown = format!("{debug} {rows} {} {detail:?}", serde_json::to_string(&detail).unwrap());
     let encoded = basic().as_header().split_once(' ').unwrap().1.to_owned();
-    let hex: String = encoded.bytes().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&encoded.as_bytes()[..8]);
     for secret in ["s3same", &encoded, &hex] {
         assert!(!shown.contains(secret), "{shown}");
     }

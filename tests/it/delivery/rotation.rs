@@ -12,7 +12,7 @@ use tidings_tests::{Receiver, SOON, eventually};
 
 use super::{
     signing::{is_signed_by, signatures, signing},
-    webhook::{Hooks, QUICK, random},
+    webhook::{Hooks, QUICK, hex, random},
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -188,7 +188,6 @@ async fn given_keys_are_used_and_generated_ones_shown_once_and_stored_unreadably
 
     let rows: String =
         hooks.world.value("select string_agg(k::text, ' ') from tidings.secret k").await;
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let detail = subscriber::find(&mut conn, "", "one").await.unwrap().unwrap();
     let shown = serde_json::to_string(&detail).unwrap();
     let first = Secret::parse(&expected[3]).unwrap();

@@ -112,6 +112,10 @@ impl Hooks {
     }
 }
 
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
 pub(super) fn random() -> StdRng {
     StdRng::from_rng(&mut rand::rng())
 }
