@@ -205,7 +205,7 @@ async fn given_keys_are_used_and_generated_ones_shown_once_and_stored_unreadably
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn expired_keys_are_removed_by_maintenance() {
+async fn expired_keys_are_removed_by_maintenance_and_that_is_no_change_of_the_subscriber() {
     let hooks = Hooks::new().await;
     let receiver = Receiver::accepting().await;
     let (id, _) = hooks.add("one", &receiver, QUICK).await;
@@ -216,10 +216,14 @@ async fn expired_keys_are_removed_by_maintenance() {
             "update tidings.secret set expires_at = clock_timestamp() where expires_at is not null",
         )
         .await;
+    let version = "select max(version) from tidings.subscriber";
+    let before: i32 = hooks.world.value(version).await;
     let _worker = hooks.worker().await;
     eventually(SOON, "the expired key is gone", || async {
         let count = "select count(*) from tidings.secret";
         (hooks.world.value::<i64>(count).await == 1).then_some(())
     })
     .await;
+    let after: i32 = hooks.world.value(version).await;
+    assert_eq!(after, before, "nobody who edits the subscriber is disturbed");
 }
