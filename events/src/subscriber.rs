@@ -14,7 +14,7 @@ mod rotate;
 mod update;
 mod view;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use sqlx::PgConnection;
 use tokio::time::Instant;
@@ -44,8 +44,8 @@ const WEBHOOK: &str = "webhook";
 /// The lane of our own work.
 const SYSTEM_LANE: i32 = 0;
 
-/// A subscriber as a deliverer sees it, its secrets in clear.
-#[derive(Clone, Debug)]
+/// A subscriber as a deliverer sees it, its secrets in clear; `Debug` shows none of them.
+#[derive(Clone)]
 pub struct Subscriber {
     /// The lane.
     pub subscriber_id: i32,
@@ -88,6 +88,20 @@ pub struct Lane {
     pub retry_after: Option<Duration>,
     /// What the owner before has written down about its destination; `None` while all is well.
     pub trouble: Option<Trouble>,
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber")
+            .field("subscriber_id", &self.subscriber_id)
+            .field("tenant", &self.tenant)
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("config", &mask::mask(&self.config))
+            .field("secrets", &self.secrets)
+            .field("credentials", &self.credentials)
+            .finish()
+    }
 }
 
 /// Reads the lanes of `ids`; those that do not exist are left out.

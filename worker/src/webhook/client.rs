@@ -90,6 +90,12 @@ impl Own {
         used.push_back((key, client.clone()));
         Ok(client)
     }
+
+    /// Returns how many are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
 }
 
 /// Reads the certificates of `ca` (PEM), each of which can be trusted.

@@ -12,7 +12,9 @@ use self::receiver::{Receiver, Script};
 use super::*;
 
 mod arrival;
+mod authority;
 mod hostile;
+mod keys;
 mod receiver;
 mod refusal;
 mod tls;
