@@ -4,6 +4,7 @@ pub(crate) mod global;
 pub(crate) mod log;
 pub(crate) mod serve;
 pub(crate) mod subscriber;
+pub(crate) mod template;
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -60,6 +61,9 @@ pub(crate) enum Command {
     /// Manage which events a subscriber gets
     #[command(subcommand)]
     Subscription(subscriber::SubscriptionCommand),
+    /// Try out the templates of chat messages
+    #[command(subcommand)]
+    Template(template::Command),
     /// Look at events
     #[command(subcommand)]
     Event(log::EventCommand),

@@ -5,6 +5,7 @@ mod look;
 mod refusals;
 mod serve;
 mod subscribers;
+mod template;
 mod up;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What is registered is delivered: promptly, at least once, in order where asked for, and given up only by the rules.
 
 mod change;
+mod chat;
 mod drain;
 mod ladder;
 mod limits;

@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 30] = [
     "",
     "up",
     "worker",
@@ -22,6 +22,8 @@ const COMMANDS: [&str; 28] = [
     "subscription list",
     "subscription remove",
     "subscription explain",
+    "template",
+    "template preview",
     "event",
     "event list",
     "event show",
