@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidings::{address::AllowList, endpoint::Policy};
 use tidings_tests::{Draft, Receiver, Reply, SOON, World, eventually, world::Guard};
 use tidings_worker::{
-    Webhook, Worker,
+    Builder, Webhook, Worker,
     chat::{self, Kind},
     webhook::Settings,
 };
@@ -29,8 +29,7 @@ impl Rooms {
         let settings = Settings { policy, ..Settings::default() };
         let webhook = Webhook::builder().settings(settings).build().unwrap();
         let builder = Worker::builder(world.pool.clone());
-        let builder =
-            chat::all(&webhook).into_iter().fold(builder, |all, chat| all.deliverer(chat));
+        let builder = chat::all(&webhook).into_iter().fold(builder, Builder::deliverer);
         // It makes the groups of its kinds, without which there are no subscribers of them.
         let worker = world.worker_with(builder).await;
         eventually(SOON, "the kinds are announced", || async {
