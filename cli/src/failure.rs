@@ -128,6 +128,7 @@ fn of_link(link: &(dyn StdError + 'static)) -> Option<Judgement> {
         || link.is::<tidings::secret::KeyringError>()
         || link.is::<tidings::pattern::PatternError>()
         || link.is::<tidings::scope::ScopeError>()
+        || link.is::<tidings::catalogue::SnapshotError>()
         || link.is::<tidings::deliverer::OpenError>();
     is_refusal.then_some((Exit::Refused, None))
 }
@@ -136,7 +137,7 @@ fn of_events(error: &tidings::Error) -> Option<Judgement> {
     use tidings::Error as E;
     match error {
         E::SchemaMissing(_) => Some((Exit::Database, None)),
-        E::NoSuchSubscriber { .. } => Some((Exit::NotFound, None)),
+        E::NoSuchSubscriber { .. } | E::NoSuchVersion { .. } => Some((Exit::NotFound, None)),
         E::Unanswered { .. } => None,
         E::Endpoint(error) => Some((Exit::Refused, allowing(error))),
         E::Secret(_)
@@ -149,6 +150,7 @@ fn of_events(error: &tidings::Error) -> Option<Judgement> {
         | E::NoKey { .. }
         | E::NoSealingKey { .. }
         | E::NoSuchType { .. }
+        | E::ReservedType { .. }
         | E::ScopeMismatch { .. }
         | E::KeyTooLong { .. }
         | E::NotObject { .. }

@@ -94,6 +94,14 @@ impl Output {
         if self.json { document(item) } else { print(&format!("{}\n", text::line(said))) }
     }
 
+    /// Prints a document as it is; programs that asked for JSON get one that is not as a string in `item`.
+    pub(crate) fn text<T: Serialize>(&self, text: &str, item: Option<T>) -> Result<()> {
+        match item {
+            Some(item) if self.json => document(&item),
+            _ => print(text),
+        }
+    }
+
     /// Tells people something that is not part of the result.
     pub(crate) fn note(&self, said: &str) -> Result<()> {
         if self.json {
