@@ -1,5 +1,6 @@
 //! The command line: every command, flag and variable.
 
+pub(crate) mod catalogue;
 pub(crate) mod doctor;
 pub(crate) mod global;
 pub(crate) mod log;
@@ -57,6 +58,9 @@ pub(crate) enum Command {
     /// Done once however often and by however many processes it is called.
     /// It needs a session of its own: not through a transaction pooler.
     Migrate,
+    /// Look at the event types that the application has declared, export and compare them
+    #[command(subcommand)]
+    Catalogue(catalogue::Command),
     /// Manage who gets events
     #[command(subcommand)]
     Subscriber(subscriber::Command),

@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub(crate) mod catalogue;
 pub(crate) mod completions;
 pub(crate) mod dead;
 pub(crate) mod delivery;

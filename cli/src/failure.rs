@@ -138,6 +138,7 @@ fn of_link(link: &(dyn StdError + 'static)) -> Option<Judgement> {
         || link.is::<tidings::scope::ScopeError>()
         || link.is::<tidings::name::NameError>()
         || link.is::<chat::TemplateError>()
+        || link.is::<tidings::catalogue::SnapshotError>()
         || link.is::<tidings::deliverer::OpenError>();
     is_refusal.then_some((Exit::Refused, None))
 }
@@ -146,7 +147,7 @@ fn of_events(error: &tidings::Error) -> Option<Judgement> {
     use tidings::Error as E;
     match error {
         E::SchemaMissing(_) => Some((Exit::Database, None)),
-        E::NoSuchSubscriber { .. } => Some((Exit::NotFound, None)),
+        E::NoSuchSubscriber { .. } | E::NoSuchVersion { .. } => Some((Exit::NotFound, None)),
         E::Unanswered { .. } => None,
         E::Endpoint(error) => Some((Exit::Refused, allowing(error))),
         E::Secret(_)
@@ -162,6 +163,7 @@ fn of_events(error: &tidings::Error) -> Option<Judgement> {
         | E::NoKey { .. }
         | E::NoSealingKey { .. }
         | E::NoSuchType { .. }
+        | E::ReservedType { .. }
         | E::ScopeMismatch { .. }
         | E::KeyTooLong { .. }
         | E::NotObject { .. }

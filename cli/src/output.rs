@@ -104,6 +104,14 @@ impl Output {
         if self.json { document(item) } else { print(&format!("{}\n", text::paragraph(said))) }
     }
 
+    /// Prints a document as it is; programs that asked for JSON get one that is not as a string in `item`.
+    pub(crate) fn document<T: Serialize>(&self, text: &str, item: Option<T>) -> Result<()> {
+        match item {
+            Some(item) if self.json => self::document(&item),
+            _ => print(text),
+        }
+    }
+
     /// Tells people something that is not part of the result.
     pub(crate) fn note(&self, said: &str) -> Result<()> {
         if self.json {

@@ -53,6 +53,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<()> {
         Command::Up(serve) => commands::up::run(context, serve).await,
         Command::Worker(serve) => commands::worker::run(context, serve).await,
         Command::Migrate => commands::migrate::run(context).await,
+        Command::Catalogue(command) => commands::catalogue::run(context, command).await,
         Command::Subscriber(command) => commands::subscriber::run(context, command).await,
         Command::Subscription(command) => commands::subscription::run(context, command).await,
         Command::Template(command) => commands::template::run(context, command).await,

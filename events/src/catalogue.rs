@@ -2,16 +2,25 @@
 //!
 //! A catalogue is made once, at start, with [`catalogue!`](crate::catalogue!), and synced into the database, so that
 //! the stock binaries and callers in SQL know the application's types.
+//! As a [`Snapshot`] it is data: [`export`]ed as documents, and [`compare`]d with an older one.
 
+pub mod compare;
+pub mod export;
+mod snapshot;
+mod stored;
 mod sync;
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use serde::Serialize;
 use serde_json::Value;
 use tidings_analytics::Level;
 
-pub use self::sync::{Change, Changed, StoredType};
+pub use self::{
+    snapshot::{Entry, Snapshot, SnapshotError, TypeVersion},
+    stored::{StoredType, restore, retire},
+    sync::{Change, Changed, Synced},
+};
 use crate::{event::Audience, name::Name};
 
 /// An event type, as the catalogue knows it.
@@ -46,19 +55,20 @@ pub struct EventType {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalogue {
     types: BTreeMap<(Name, i16), EventType>,
+    retired: BTreeSet<TypeVersion>,
 }
 
 impl Catalogue {
     /// Returns a catalogue without types.
     pub const fn new() -> Self {
-        Self { types: BTreeMap::new() }
+        Self { types: BTreeMap::new(), retired: BTreeSet::new() }
     }
 
     /// Returns a catalogue of `types` and of all types in `others`.
     ///
     /// # Errors
     ///
-    /// Two types of one name and version.
+    /// Those of [`Catalogue::merge`].
     pub fn collect(
         types: impl IntoIterator<Item = EventType>,
         others: impl IntoIterator<Item = Self>,
@@ -73,30 +83,81 @@ impl Catalogue {
     ///
     /// # Errors
     ///
-    /// Another type of the same name and version.
+    /// Another type of the same name and version, a type that is retired here, or a name that begins with `tidings:`.
     pub fn insert(&mut self, event_type: EventType) -> Result<(), CatalogueError> {
-        match self.types.entry((event_type.name.clone(), event_type.version)) {
-            Entry::Vacant(entry) => {
+        let (name, rust_type) = (event_type.name.clone(), event_type.rust_type);
+        if name.is_reserved() {
+            return Err(CatalogueError::Reserved { rust_type, name });
+        }
+        let id = TypeVersion::new(name.as_str(), event_type.version);
+        if self.retired.contains(&id) {
+            return Err(CatalogueError::Retired { id });
+        }
+        match self.types.entry((name.clone(), event_type.version)) {
+            btree_map::Entry::Vacant(entry) => {
                 entry.insert(event_type);
                 Ok(())
             }
-            Entry::Occupied(entry) if *entry.get() == event_type => Ok(()),
-            Entry::Occupied(entry) => Err(CatalogueError {
+            btree_map::Entry::Occupied(entry) if *entry.get() == event_type => Ok(()),
+            btree_map::Entry::Occupied(entry) => Err(CatalogueError::Duplicate {
                 one: entry.get().rust_type,
-                other: event_type.rust_type,
-                name: event_type.name,
+                other: rust_type,
+                name,
                 version: event_type.version,
             }),
         }
     }
 
-    /// Adds all types of `other`.
+    /// Adds all types of `other`, and what it retires.
     ///
     /// # Errors
     ///
-    /// A type of `other` that has the name and version of another type here; those before it have been added.
+    /// Those of [`Catalogue::insert`] and [`Catalogue::retire`]; types before the one at fault have been added.
     pub fn merge(&mut self, other: Self) -> Result<(), CatalogueError> {
-        other.types.into_values().try_for_each(|event_type| self.insert(event_type))
+        other.types.into_values().try_for_each(|event_type| self.insert(event_type))?;
+        other.retired.into_iter().try_for_each(|id| self.retire_id(id))
+    }
+
+    /// Retires a type: the next sync makes registering it an error, from whatever program it comes.
+    ///
+    /// That a type is no longer declared does not retire it, because an older version of the application may still
+    /// run beside this one.
+    /// Declared again, in a later version, it is registered again.
+    ///
+    /// # Errors
+    ///
+    /// A type that is declared here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tidings::{Catalogue, name::Name};
+    ///
+    /// let mut catalogue = Catalogue::new();
+    /// catalogue.retire(&Name::from_static("order:voided"), 1)?;
+    /// # Ok::<_, tidings::catalogue::CatalogueError>(())
+    /// ```
+    pub fn retire(&mut self, name: &Name, version: i16) -> Result<(), CatalogueError> {
+        if name.is_reserved() {
+            return Err(CatalogueError::Reserved { rust_type: "retire", name: name.clone() });
+        }
+        self.retire_id(TypeVersion::new(name.as_str(), version))
+    }
+
+    fn retire_id(&mut self, id: TypeVersion) -> Result<(), CatalogueError> {
+        let is_same = |event_type: &EventType| {
+            event_type.name.as_str() == id.event_type && event_type.version == id.version
+        };
+        if self.types.values().any(is_same) {
+            return Err(CatalogueError::Retired { id });
+        }
+        self.retired.insert(id);
+        Ok(())
+    }
+
+    /// Returns which types are retired, by name and version.
+    pub fn retired(&self) -> impl ExactSizeIterator<Item = &TypeVersion> {
+        self.retired.iter()
     }
 
     /// Returns the type of that name and version.
@@ -137,24 +198,48 @@ impl<'a> IntoIterator for &'a Catalogue {
     }
 }
 
-/// Two types of one name and version.
+/// A catalogue that cannot be.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error(
-    "`{one}` and `{other}` are both `{name}` version {version}: \
-     give the one that has changed a higher version, or another name"
-)]
-pub struct CatalogueError {
-    one: &'static str,
-    other: &'static str,
-    name: Name,
-    version: i16,
+#[non_exhaustive]
+pub enum CatalogueError {
+    /// Two types have one name and version.
+    #[error(
+        "`{one}` and `{other}` are both `{name}` version {version}: \
+         give the one that has changed a higher version, or another name"
+    )]
+    Duplicate {
+        /// The path of one Rust type.
+        one: &'static str,
+        /// The path of the other.
+        other: &'static str,
+        /// Their name.
+        name: Name,
+        /// Their version.
+        version: i16,
+    },
+    /// A name is one of Tidings' own.
+    #[error(
+        "`{rust_type}` is `{name}`, and names that begin with `tidings:` are Tidings' own; begin with a word of yours"
+    )]
+    Reserved {
+        /// The path of the Rust type.
+        rust_type: &'static str,
+        /// Its name.
+        name: Name,
+    },
+    /// A type is declared and retired at once.
+    #[error("{id} is both declared and retired: take one of them away")]
+    Retired {
+        /// The type.
+        id: TypeVersion,
+    },
 }
 
 /// Makes a [`Catalogue`] of event types, and of other catalogues after a semicolon.
 ///
 /// # Errors
 ///
-/// Two types of one name and version, as a [`CatalogueError`].
+/// Two types of one name and version, or a name that is not the application's to give, as a [`CatalogueError`].
 ///
 /// # Examples
 ///
@@ -225,6 +310,37 @@ mod tests {
             "`shop::Placed` and `shop::v2::Placed` are both `order:placed` version 1: \
              give the one that has changed a higher version, or another name"
         );
+    }
+
+    #[test]
+    fn name_of_our_own_is_refused() {
+        let reserved = event_type("tidings:subscriber:disabled", 1, "shop::Disabled");
+        let error = Catalogue::collect([reserved], []).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`shop::Disabled` is `tidings:subscriber:disabled`, and names that begin with `tidings:` are Tidings' own; \
+             begin with a word of yours"
+        );
+        let reserved = Name::from_static("tidings:subscriber:disabled");
+        assert!(Catalogue::new().retire(&reserved, 1).is_err());
+    }
+
+    #[test]
+    fn type_is_declared_or_retired_and_not_both() {
+        let (name, placed) =
+            (Name::from_static("order:placed"), event_type("order:placed", 1, "shop::Placed"));
+        let mut declared = catalogue([placed.clone()]);
+        let error = declared.retire(&name, 1).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`order:placed` version 1 is both declared and retired: take one of them away"
+        );
+        declared.retire(&name, 2).unwrap();
+        let mut retiring = Catalogue::new();
+        retiring.retire(&name, 1).unwrap();
+        assert_eq!(retiring.insert(placed), Err(error.clone()));
+        assert_eq!(declared.merge(retiring), Err(error));
+        assert_eq!(declared.retired().len(), 1);
     }
 
     #[test]

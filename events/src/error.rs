@@ -206,13 +206,29 @@ pub enum Error {
     /// A scope that cannot be subscribed to.
     #[error(transparent)]
     Scope(#[from] ScopeError),
-    /// A subscription to a type that does not exist.
+    /// A type that does not exist, in a subscription for example.
     #[error("event type `{event_type}` is not in the catalogue; known are: {known}")]
     NoSuchType {
         /// The type.
         event_type: String,
         /// Those that are known, the closest first.
         known: String,
+    },
+    /// A version that a type does not have.
+    #[error("event type `{event_type}` has no version {version}; it has {known}")]
+    NoSuchVersion {
+        /// The type.
+        event_type: String,
+        /// The version that was asked for.
+        version: i16,
+        /// Those that there are.
+        known: String,
+    },
+    /// A type of Tidings' own, which is nobody's to change.
+    #[error("event type `{event_type}` is Tidings' own; it cannot be retired or restored")]
+    ReservedType {
+        /// The type.
+        event_type: String,
     },
     /// A subscription to a scope that no event of its type has.
     #[error(

@@ -148,7 +148,8 @@ pub const fn reserved(name: &str) -> Option<crate::private::Message> {
     Some(message.with("` is a name of Tidings' own, as all that begin with `tidings:`; begin with a word of yours"))
 }
 
-const fn is_reserved(name: &str) -> bool {
+/// Returns whether `name` is one of Tidings' own.
+pub(crate) const fn is_reserved(name: &str) -> bool {
     let (name, reserved) = (name.as_bytes(), RESERVED.as_bytes());
     match name.split_at_checked(reserved.len()) {
         Some((start, _)) => crate::private::same(start, reserved),

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{PgConnection, PgTransaction};
 
+pub(crate) use self::closest::closest;
 use self::plan::Plan;
 use crate::{
     Error, Result,
@@ -244,7 +245,7 @@ fn check_exact(types: &[StoredType], target: &Target<'_>) -> Result<()> {
     let versions: Vec<_> = known().filter(|known| known.event_type == name).collect();
     let Some(newest) = versions.last() else {
         let names = known().map(|known| known.event_type.as_str());
-        let known = closest::closest(name, names);
+        let known = closest(name, names);
         return Err(Error::NoSuchType { event_type: name.to_owned(), known });
     };
     let keys: Vec<_> = target.scope.elements().map(|(key, _)| key).collect();

@@ -1,4 +1,5 @@
-//! For the tests of applications: what an open transaction has registered, and its deliveries without a worker.
+//! For the tests of applications: what an open transaction has registered, its deliveries without a worker, and
+//! whether a catalogue fits the one before.
 //!
 //! A test opens a transaction, runs the code under test in it, looks, and rolls back.
 //! Nothing is committed, so tests can share a database and run at once, and no worker has to be waited for.
@@ -39,6 +40,7 @@
 //! ```
 
 mod batch;
+mod catalogue;
 
 use std::fmt::Write as _;
 
@@ -48,6 +50,7 @@ use sqlx::PgTransaction;
 use uuid::Uuid;
 
 use self::batch::Queue;
+pub use self::catalogue::{assert_compatible, assert_registrable, update_baseline};
 use crate::{
     Answer, Destination, Error, Result, Verdict,
     delivery::Delivery,

@@ -7,6 +7,7 @@ mod binary;
 mod crash;
 mod delivery;
 mod embedded;
+mod export;
 mod faults;
 mod floors;
 mod guide;

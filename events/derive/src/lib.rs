@@ -29,7 +29,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `level = "basic"` | the lowest level at which telemetry is collected: `security`, `basic` (the default), `enhanced`, `full` |
 /// | `audience(notification, telemetry, client)` | who may see it; without it `notification`, and `telemetry` if a field is marked for it |
 /// | `ordering_key = order` | the field within whose value order is kept: a layer, a value that implements `Display`, or an `Option` of one |
-/// | `reserved` | allows a name that begins with `tidings:`; for Tidings' own events |
+/// | `reserved` | allows a name that begins with `tidings:`; for Tidings' own events, which no catalogue of an application takes |
 ///
 /// # On a field: `#[telemetry]`
 ///

@@ -1,111 +1,174 @@
 //! What an application declares, made known to the database.
 
-use chrono::{DateTime, Utc};
+use std::fmt;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::{Catalogue, EventType};
+use super::{
+    Catalogue, Entry, TypeVersion,
+    compare::{self, Difference},
+};
 use crate::{Error, Result, store::catalogue as store};
+
+/// What a sync has done, and what it has found.
+///
+/// Written out it is a line for each of them.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Synced {
+    /// What is different in the database now, by name and version.
+    pub changes: Vec<Change>,
+    /// What the database knows and the catalogue does not, retired types and Tidings' own left out.
+    ///
+    /// It stays as it is: another application may declare it, or an older version of this one.
+    pub missing: Vec<TypeVersion>,
+    /// What the catalogue declares and a person has retired; registering it is refused until a person restores it.
+    pub withheld: Vec<TypeVersion>,
+}
 
 /// What a sync has done about one event type.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Change {
-    /// The colon path.
-    #[serde(rename = "type")]
-    pub event_type: String,
-    /// The version.
-    pub version: i16,
+    /// The type.
+    #[serde(flatten)]
+    pub id: TypeVersion,
     /// What has been done.
     pub change: Changed,
+    /// What is different in a type that has changed, as its consumers see it; documentation is not.
+    pub differences: Vec<Difference>,
 }
 
 /// What has been done about an event type.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Changed {
     /// The database did not know it.
     Added,
     /// The database knew it with other data: audience, scope, level, schema or documentation.
     Changed,
+    /// The catalogue retires it.
+    Retired,
+    /// A catalogue had retired it, and this one declares it.
+    Restored,
 }
 
-/// An event type, as the database knows it.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct StoredType {
-    /// The colon path.
-    #[serde(rename = "type")]
-    pub event_type: String,
-    /// The version of the schema.
-    pub version: i16,
-    /// Who may see events of this type.
-    pub audience: Vec<String>,
-    /// The keys of the scope, from the general to the particular: a subscription may be limited to the first, to the
-    /// first two, and so on.
-    pub scopes: Vec<String>,
-    /// The lowest level at which the telemetry view is collected.
-    pub level: String,
-    /// What the type is for.
-    pub documentation: String,
-    /// When it was declared first.
-    pub created_at: DateTime<Utc>,
-    /// When it was changed last.
-    pub updated_at: DateTime<Utc>,
-    /// Since when it is refused.
-    pub retired_at: Option<DateTime<Utc>>,
+impl Changed {
+    /// Returns the word that is shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::Retired => "retired",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+impl Synced {
+    /// Returns what breaks consumers: a type was changed that should have had a new version.
+    pub fn breaking(&self) -> impl Iterator<Item = &Difference> {
+        let differences = self.changes.iter().flat_map(|change| &change.differences);
+        differences.filter(|difference| difference.breaking)
+    }
+}
+
+impl fmt::Display for Synced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for change in &self.changes {
+            writeln!(f, "{} {}", change.change.as_str(), change.id)?;
+        }
+        for difference in self.breaking() {
+            writeln!(f, "breaks consumers without a new version: {difference}")?;
+        }
+        for id in &self.missing {
+            writeln!(f, "known to the database and not declared: {id}")?;
+        }
+        for id in &self.withheld {
+            writeln!(f, "declared, and retired with `tidings catalogue retire`: {id}")?;
+        }
+        Ok(())
+    }
 }
 
 impl Catalogue {
     /// Makes the types known to the database, in one call, and answers what that has changed.
     ///
     /// Call it when the application starts, before it registers events.
-    /// It adds and updates, and never removes, so that an older version of the application can run beside a newer
-    /// one; called again it changes nothing.
+    /// It adds and updates, retires what [`Catalogue::retire`] says and restores what such a declaration had retired;
+    /// it removes nothing, so that an older version of the application can run beside a newer one.
+    /// Called again it changes nothing.
     /// Subscriptions by pattern reach a new type from the commit on.
     ///
-    /// # Errors
-    ///
-    /// A database that does not answer, or has no schema yet.
-    pub async fn sync(&self, conn: &mut PgConnection) -> Result<Vec<Change>> {
-        let types: Value = self.iter().map(declaration).collect();
-        let rows = store::sync(conn, &types.to_string()).await?;
-        rows.into_iter().map(Change::try_from).collect()
-    }
-
-    /// Returns the event types that the database knows, by name and version; what can be subscribed to.
+    /// A schema that breaks consumers without a new version is updated like any other, because the events will be
+    /// like that; [`Synced::breaking`] says what broke, and
+    /// [`testing::assert_compatible`](crate::testing::assert_compatible) says it before that.
     ///
     /// # Errors
     ///
     /// A database that does not answer, or has no schema yet.
-    pub async fn stored(conn: &mut PgConnection) -> Result<Vec<StoredType>> {
-        store::types(conn).await
+    pub async fn sync(&self, conn: &mut PgConnection) -> Result<Synced> {
+        let types: Value = self.iter().map(Entry::from).map(|entry| declaration(&entry)).collect();
+        let retired = json!(self.retired().collect::<Vec<_>>());
+        let rows = store::sync(conn, &types.to_string(), &retired.to_string()).await?;
+        let mut synced = Synced::default();
+        for row in rows {
+            self.note(&mut synced, row)?;
+        }
+        synced.changes.sort_by(|one, other| (&one.id, one.change).cmp(&(&other.id, other.change)));
+        synced.missing.sort();
+        synced.withheld.sort();
+        Ok(synced)
     }
-}
 
-impl TryFrom<store::ChangeRow> for Change {
-    type Error = Error;
-
-    fn try_from(row: store::ChangeRow) -> Result<Self> {
+    /// Puts one row of the answer where it belongs.
+    fn note(&self, synced: &mut Synced, row: store::ChangeRow) -> Result<()> {
+        let id = TypeVersion::new(row.event_type, row.version);
         let change = match row.change.as_str() {
+            "missing" => {
+                synced.missing.push(id);
+                return Ok(());
+            }
+            "withheld" => {
+                synced.withheld.push(id);
+                return Ok(());
+            }
             "added" => Changed::Added,
             "changed" => Changed::Changed,
-            _ => {
-                let row = format!("{} version {}", row.event_type, row.version);
-                return Err(Error::Corrupt { table: "sync_catalogue_v1", column: "change", row });
+            "retired" => Changed::Retired,
+            "restored" => Changed::Restored,
+            _ => return Err(corrupt("change", &id)),
+        };
+        let differences = match row.previous {
+            None => Vec::new(),
+            Some(previous) => {
+                let previous: Entry =
+                    serde_json::from_str(&previous).map_err(|_| corrupt("previous", &id))?;
+                let declared = self.snapshot();
+                let declared = declared.get(&id.event_type, id.version);
+                declared.map(|entry| compare::entries(&previous, entry)).unwrap_or_default()
             }
         };
-        Ok(Self { event_type: row.event_type, version: row.version, change })
+        synced.changes.push(Change { id, change, differences });
+        Ok(())
     }
 }
 
-fn declaration(event_type: &EventType) -> Value {
+fn corrupt(column: &'static str, id: &TypeVersion) -> Error {
+    Error::Corrupt { table: "sync_catalogue_v2", column, row: id.to_string() }
+}
+
+fn declaration(entry: &Entry) -> Value {
     json!({
-        "type": event_type.name,
-        "version": event_type.version,
-        "audience": event_type.audience,
-        "scopes": event_type.scopes,
-        "level": event_type.level,
-        "schema": event_type.schema,
-        "documentation": event_type.documentation,
+        "type": entry.id.event_type,
+        "version": entry.id.version,
+        "audience": entry.audience,
+        "scopes": entry.scopes,
+        "level": entry.level,
+        "schema": entry.schema,
+        "documentation": entry.documentation,
     })
 }

@@ -1,11 +1,13 @@
 //! What an open transaction has written, for the tests of applications.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     Answer, Error, Result,
+    catalogue::TypeVersion,
     delivery::{Delivery, RegisteredEvent},
 };
 
@@ -124,4 +126,18 @@ pub(crate) async fn refused(conn: &mut PgConnection, row: &Pending, answer: &Ans
     .await
     .map_err(Error::unanswered("bury the delivery"))?;
     Ok(())
+}
+
+/// Registers an event the way other languages do.
+pub(crate) async fn register(
+    conn: &mut PgConnection,
+    id: &TypeVersion,
+    payload: &Value,
+    scope: &str,
+) -> Result<(), sqlx::Error> {
+    let (event_type, payload) = (&id.event_type, payload.to_string());
+    sqlx::query_file!("src/queries/register_sample.sql", event_type, payload, id.version, scope)
+        .fetch_one(conn)
+        .await
+        .map(drop)
 }

@@ -4,7 +4,7 @@
 const LISTED_MAX: usize = 5;
 
 /// Returns the names that come closest to `name`, the closest first, as a list with commas.
-pub(super) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let mut ranked: Vec<_> = known.map(|known| (distance(name, known), known)).collect();
     ranked.sort_unstable();
     ranked.dedup();

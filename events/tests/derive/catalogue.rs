@@ -133,8 +133,22 @@ struct JobHasFailed {
     job: u64,
 }
 
+#[derive(Event, Serialize, JsonSchema)]
+#[event(name = "subscriber:added", version = 1)]
+struct SubscriberAdded {
+    subscriber: i32,
+}
+
 fn own() -> Result<Catalogue, CatalogueError> {
-    catalogue![SubscriberDisabled]
+    catalogue![SubscriberAdded]
+}
+
+#[test]
+fn event_of_our_own_is_in_no_application_s_catalogue() {
+    let error = catalogue![SubscriberDisabled].unwrap_err().to_string();
+    assert!(error.contains("names that begin with `tidings:` are Tidings' own"), "{error}");
+    let catalogue = catalogue![; own().unwrap()].unwrap();
+    assert!(catalogue.get(&SubscriberDisabled::describe().name, 1).is_none());
 }
 
 #[test]
@@ -142,7 +156,7 @@ fn catalogue_collects_types_and_other_catalogues() {
     let catalogue = catalogue![JobFailed, OrderPaid<'_>, OrderPaid<'_>; own().unwrap()].unwrap();
     let names: Vec<_> =
         (&catalogue).into_iter().map(|event_type| event_type.name.as_str()).collect();
-    assert_eq!(names, ["project:job:failed", "shop:order:paid", "tidings:subscriber:disabled"]);
+    assert_eq!(names, ["project:job:failed", "shop:order:paid", "subscriber:added"]);
     assert!(catalogue.latest(&Name::from_static("shop:order:paid")).is_some());
     assert!(catalogue![].unwrap().is_empty());
     assert_eq!(catalogue![; own().unwrap(), own().unwrap(),].unwrap().len(), 1);

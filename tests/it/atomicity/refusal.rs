@@ -380,7 +380,7 @@ async fn role_that_may_execute_the_functions_registers_by_both_doors_and_reads_n
     };
     assert_denied(source);
     tx.rollback().await.unwrap();
-    let grant = "grant execute on function tidings.register_v1, tidings.register_many_v1, tidings.sync_catalogue_v1 to";
+    let grant = "grant execute on function tidings.register_v1, tidings.register_many_v1, tidings.sync_catalogue_v2 to";
     run(format!("{grant} {role}")).await;
     tidings::catalogue![OrderPlaced].unwrap().sync(&mut conn).await.unwrap();
     let mut tx = conn.begin().await.unwrap();

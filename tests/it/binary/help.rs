@@ -4,11 +4,18 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(super) const COMMANDS: [&str; 33] = [
+pub(super) const COMMANDS: [&str; 40] = [
     "",
     "up",
     "worker",
     "migrate",
+    "catalogue",
+    "catalogue list",
+    "catalogue show",
+    "catalogue export",
+    "catalogue check",
+    "catalogue retire",
+    "catalogue restore",
     "subscriber",
     "subscriber add",
     "subscriber list",
