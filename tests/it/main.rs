@@ -14,5 +14,6 @@ mod outbox;
 mod ownership;
 mod pooler;
 mod reading;
+mod receiving;
 mod retention;
 mod routing;

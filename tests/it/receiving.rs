@@ -1,0 +1,137 @@
+//! The receiver crate on the other end of real deliveries: verified, taken once, and acknowledged.
+
+mod inbox;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{
+    Router,
+    extract::{FromRef, Request, State},
+    http::StatusCode,
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::Response,
+    routing::post,
+};
+use serde::Deserialize;
+use sqlx::PgPool;
+use tidings::{address::AllowList, endpoint::Policy, secret::Keyring};
+use tidings_receiver::{Endpoint, Key, VERIFIED_BY, Verifier, Webhook, acknowledge};
+use tidings_tests::{Database, Draft, SOON, World, world::Guard};
+use tidings_worker::{Worker, webhook::Settings};
+use tokio::{net::TcpListener, sync::mpsc};
+
+const TYPE: &str = "order:placed";
+
+/// At once, and then after a tenth of a second.
+const QUICK: &str = r#"{"delays_s": [0, 0.1, 0.1, 0.1]}"#;
+
+#[derive(Deserialize)]
+struct Order {
+    n: i64,
+}
+
+/// An application that writes an invoice for every order, and whose answers get lost at first.
+#[derive(Clone)]
+struct Shop {
+    endpoint: Endpoint,
+    pool: PgPool,
+    answers_lost: Arc<AtomicUsize>,
+    taken: mpsc::UnboundedSender<(String, bool)>,
+}
+
+impl FromRef<Shop> for Endpoint {
+    fn from_ref(shop: &Shop) -> Self {
+        shop.endpoint.clone()
+    }
+}
+
+async fn take(State(shop): State<Shop>, webhook: Webhook<Order>) -> StatusCode {
+    let mut tx = shop.pool.begin().await.unwrap();
+    let first = tidings_receiver::inbox::once(&mut tx, &webhook.id).await.unwrap();
+    if first {
+        let insert = "insert into invoice (n) values ($1)";
+        sqlx::query(insert).bind(webhook.data.n).execute(&mut *tx).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(webhook.event_type, TYPE);
+    shop.taken.send((webhook.id, first)).unwrap();
+    // The work is done and the sender does not hear of it.
+    let lost = shop
+        .answers_lost
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+    if lost.is_ok() { StatusCode::BAD_GATEWAY } else { StatusCode::NO_CONTENT }
+}
+
+/// Hears what the endpoint answers about the key, as the sender does.
+async fn listen(
+    State(heard): State<mpsc::UnboundedSender<String>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    let by = response.headers().get(VERIFIED_BY).map(|by| by.to_str().unwrap().to_owned());
+    heard.send(by.unwrap_or_default()).unwrap();
+    response
+}
+
+async fn worker(world: &World, keyring: &Keyring) -> Guard {
+    let policy = Policy { allow: AllowList::loopback(), ..Policy::default() };
+    let settings = Settings { policy, ..Settings::default() };
+    let webhook = tidings_worker::Webhook::builder().settings(settings).build().unwrap();
+    let builder = Worker::builder(world.pool.clone()).deliverer(webhook);
+    world.worker_with(builder.keyring(keyring.clone())).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delivery_that_is_repeated_because_the_answer_was_lost_is_acted_on_once() {
+    let world = World::new(&[TYPE]).await;
+    let keyring = Keyring::generate(&mut rand::rng());
+    let shop_database = Database::blank().await;
+    let pool = shop_database.pool().clone();
+    sqlx::query("create table invoice (n bigint not null)").execute(&pool).await.unwrap();
+    tidings_receiver::inbox::create(&mut pool.acquire().await.unwrap()).await.unwrap();
+
+    // The address is needed for the subscriber, and its secret for the endpoint: so the router comes second.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let (id, secret) = world.webhook(&keyring, "shop", &url).await;
+    world.set_retry(id, QUICK).await;
+    world.subscribe(id, TYPE, "", false).await;
+    let (taken, mut all_taken) = mpsc::unbounded_channel();
+    let (acknowledged, mut acknowledgements) = mpsc::unbounded_channel();
+    let key = Key::parse(&secret).unwrap();
+    let fingerprint = key.fingerprint().to_string();
+    let shop = Shop {
+        // Retries of this test may come within the same second, which signs them alike.
+        endpoint: Endpoint::new(Verifier::new([Key::secret(&[9; 32]).unwrap(), key]).unwrap())
+            .accept_replays(),
+        pool: pool.clone(),
+        answers_lost: Arc::new(AtomicUsize::new(2)),
+        taken,
+    };
+    let router = Router::new()
+        .route("/hook", post(take))
+        .layer(from_fn(acknowledge))
+        .layer(from_fn_with_state(acknowledged, listen))
+        .with_state(shop);
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let _worker = worker(&world, &keyring).await;
+
+    let event = world.register(Draft::new(TYPE).number(7)).await.to_string();
+    let mut heard = Vec::new();
+    for _ in 0..3 {
+        heard.push(tokio::time::timeout(SOON, all_taken.recv()).await.unwrap().unwrap());
+    }
+    world.drained().await;
+    assert_eq!(heard, [(event.clone(), true), (event.clone(), false), (event, false)]);
+    let invoices: Vec<i64> =
+        sqlx::query_scalar("select n from invoice").fetch_all(&pool).await.unwrap();
+    assert_eq!(invoices, [7]);
+    for _ in 0..3 {
+        assert_eq!(acknowledgements.recv().await.unwrap(), fingerprint);
+    }
+    serving.abort();
+}
