@@ -2,6 +2,7 @@
 
 pub(crate) mod global;
 pub(crate) mod log;
+pub(crate) mod paper;
 pub(crate) mod serve;
 pub(crate) mod subscriber;
 
@@ -69,6 +70,17 @@ pub(crate) enum Command {
     /// Look at dead letters and replay them
     #[command(subcommand)]
     Dead(log::DeadCommand),
+    /// Print what makes a shell complete commands and flags
+    ///
+    /// For this shell only: `source <(tidings completions bash)`.
+    /// For good: `tidings completions bash > ~/.local/share/bash-completion/completions/tidings`, or for zsh a file
+    /// `_tidings` in a folder of `$fpath`, for fish `~/.config/fish/completions/tidings.fish`.
+    Completions(paper::Completions),
+    /// Print a page for man, or write all of them
+    ///
+    /// To read one: `tidings man subscriber add | man -l -`.
+    /// To install them: `tidings man --output ~/.local/share/man/man1`.
+    Man(paper::Man),
 }
 
 /// Which part of a long list.
@@ -91,6 +103,11 @@ pub(crate) fn parse() -> Result<Arguments, clap::Error> {
 pub(crate) fn command() -> clap::Command {
     let command = complete(Arguments::command(), &Exit::help());
     command.after_help(format!("{}\n\n{}", environment::help(), Exit::help()))
+}
+
+/// Returns the definition of the command line as it is written down: whatever the variables of this process are.
+pub(crate) fn written() -> clap::Command {
+    Arguments::command()
 }
 
 fn complete(command: clap::Command, exit_codes: &str) -> clap::Command {

@@ -1,8 +1,10 @@
 //! The commands, one module each.
 
+pub(crate) mod completions;
 pub(crate) mod dead;
 pub(crate) mod delivery;
 pub(crate) mod event;
+pub(crate) mod man;
 pub(crate) mod migrate;
 mod serve;
 pub(crate) mod subscriber;

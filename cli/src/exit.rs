@@ -72,6 +72,11 @@ impl Exit {
         format!("Exit codes:\n{}", lines.join("\n"))
     }
 
+    /// Returns every code with its meaning.
+    pub(crate) fn meanings() -> impl Iterator<Item = (u8, &'static str)> {
+        Self::ALL.into_iter().map(|exit| (exit as u8, exit.meaning()))
+    }
+
     /// Returns the table of the README.
     #[cfg(test)]
     pub(crate) fn markdown() -> String {

@@ -89,6 +89,11 @@ impl Output {
         if self.json { document(item) } else { print(&sheet().render(self.width, self.style)) }
     }
 
+    /// Shows a text of our own as it is; programs read `item`, which contains it.
+    pub(crate) fn text<T: Serialize + ?Sized>(&self, item: &T, text: &str) -> Result<()> {
+        if self.json { document(item) } else { print(text) }
+    }
+
     /// Tells people what has been done; programs read `item`.
     pub(crate) fn done<T: Serialize + ?Sized>(&self, item: &T, said: &str) -> Result<()> {
         if self.json { document(item) } else { print(&format!("{}\n", text::line(said))) }

@@ -19,13 +19,18 @@ use url::{Host, Url};
 
 use crate::address::AllowList;
 
+mod authority;
 mod config;
 mod error;
+mod format;
 mod header;
 
+pub(crate) use self::format::is_word;
 pub use self::{
+    authority::{CA_BYTES_MAX, CA_COUNT_MAX, read_authorities},
     config::{Config, TIMEOUT_DEFAULT, TIMEOUT_MAX, TIMEOUT_MIN},
     error::EndpointError,
+    format::{ContentType, Profile, Scheme},
     header::{HEADER_BYTES_MAX, HEADER_COUNT_MAX, check_headers},
 };
 

@@ -256,6 +256,15 @@ pub enum Error {
         /// What was changed.
         what: String,
     },
+    /// A filter that means nothing.
+    #[error(
+        "{problem}; write it in the shape of the payload, {example}",
+        example = r#"{"order": {"total": {"$gte": 100}}} for example"#
+    )]
+    BadFilter {
+        /// What is wrong, and where.
+        problem: String,
+    },
     /// A row that the schema allows and this code does not understand.
     #[error("read {table}.{column} of row {row}: the value is not understood")]
     Corrupt {

@@ -34,6 +34,29 @@ use crate::{private, scope};
 /// assert_eq!(Project::FIELDS, ["uuid", "name", "members"]);
 /// assert_eq!(Project::TELEMETRY, ["members_count"]);
 /// ```
+///
+/// A layer that is a special case of another one has it as a field and is the same level of the hierarchy:
+/// `#[serde(flatten)]` lets its fields, and what it tells to analytics, stand beside those of the other one.
+///
+/// ```
+/// # use schemars::JsonSchema;
+/// # use serde::Serialize;
+/// # use tidings::Layer;
+/// #[derive(Layer, Serialize, JsonSchema)]
+/// #[layer(name = "job", id = id)]
+/// struct Job { id: u32, #[telemetry(count)] steps: Vec<String> }
+///
+/// #[derive(Layer, Serialize, JsonSchema)]
+/// #[layer(name = "job", id = job)]
+/// struct CronJob {
+///     #[serde(flatten)]
+///     job: Job,
+///     schedule: String,
+/// }
+///
+/// assert_eq!(CronJob::FIELDS, ["schedule", "id", "steps"]);
+/// assert_eq!(CronJob::TELEMETRY, ["steps_count"]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a layer",
     label = "not a layer",
@@ -109,6 +132,21 @@ pub const fn name_fault(name: &str) -> Option<private::Message> {
         ),
         None => None,
     }
+}
+
+/// Says which of `names`, which are a `what` each, the layer `layer` has twice; `None` where they are apart.
+#[doc(hidden)]
+pub const fn name_twice(layer: &str, what: &str, names: &[&str]) -> Option<private::Message> {
+    let mut at = 0;
+    while at < names.len() {
+        if private::contains(names.split_at(at).0, names[at]) {
+            let message = private::Message::new().with("the layer `").with(layer);
+            let message = message.with("` and a layer that joins it both have a ").with(what);
+            return Some(message.with(" `").with(names[at]).with("`: rename one of them"));
+        }
+        at += 1;
+    }
+    None
 }
 
 /// Says what is wrong with the keys of an event's scope; `None` where nothing is.

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod catalogue;
+pub mod change;
 pub mod conformance;
 pub mod dead;
 pub mod deliverer;
@@ -9,6 +10,7 @@ pub mod delivery;
 pub mod endpoint;
 pub mod error;
 pub mod event;
+pub mod filter;
 pub mod layer;
 pub mod log;
 pub mod name;
@@ -28,10 +30,11 @@ pub mod wake;
 
 pub use tidings_analytics as analytics;
 pub use tidings_analytics::{Anonymous, Level, TelemetryData};
-pub use tidings_derive::{Anonymous, Event, Layer};
+pub use tidings_derive::{Anonymous, Diff, Event, Layer};
 
 pub use self::{
     catalogue::Catalogue,
+    change::{Changes, Diff},
     deliverer::{Answer, Deliverer, Destination, Verdict},
     error::{Error, Result},
     event::Event,

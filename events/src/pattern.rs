@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{BYTES_MAX, Fault, PARTS_MAX, PARTS_MIN, part_fault, past_tense};
 
+/// What our own events begin with.
+const OURS: &str = "tidings:";
 /// Stands for one part.
 const ONE: &str = "*";
 /// Stands for one or more parts.
@@ -66,8 +68,13 @@ impl Pattern {
 
     /// Returns whether the event name `name` matches.
     ///
+    /// Our own events, `tidings:…`, are matched by patterns alone that begin with that word, so that `**` means the
+    /// events of the application.
     /// The time it takes grows with the product of both lengths in parts, at most eight each.
     pub fn matches(&self, name: &str) -> bool {
+        if name.starts_with(OURS) && !self.0.starts_with(OURS) {
+            return false;
+        }
         // The last `**` that was met, and where the parts that it may still take begin.
         let mut retry = None;
         let (mut pattern, mut rest) = (self.0.split(':'), name.split(':'));

@@ -5,6 +5,7 @@
 
 pub(crate) mod catalogue;
 pub(crate) mod dead;
+pub(crate) mod filter;
 pub(crate) mod log;
 pub(crate) mod subscriber;
 pub(crate) mod subscription;

@@ -11,12 +11,14 @@ mod plan;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sqlx::{PgConnection, PgTransaction};
 
 use self::plan::Plan;
 use crate::{
     Error, Result,
     catalogue::StoredType,
+    filter::Filter,
     pattern::Pattern,
     scope::Scope,
     store::{
@@ -40,6 +42,8 @@ pub struct Subscription {
     pub scope: String,
     /// Whether events with an ordering key come in the order of registering.
     pub ordered: bool,
+    /// What has to hold for the notification of an event; `None` matches every event.
+    pub filter: Option<Filter>,
     /// When it was added.
     pub created_at: DateTime<Utc>,
 }
@@ -55,6 +59,9 @@ pub struct Wanted {
     /// Whether events with an ordering key come in the order of registering.
     #[serde(default)]
     pub ordered: bool,
+    /// What has to hold for the notification of an event; `None` matches every event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
 }
 
 /// What adding a subscription came to.
@@ -94,36 +101,61 @@ pub struct Route {
     pub matched_scope: String,
     /// Whether it keeps order.
     pub ordered: bool,
+    /// Its filter.
+    pub filter: Option<Filter>,
+    /// Whether the filter lets the payload through; `None` if there is a filter and no payload was given.
+    pub passes: Option<bool>,
+}
+
+impl Wanted {
+    /// Wants every event that `pattern` matches, in whatever order.
+    #[must_use]
+    pub fn new(pattern: Pattern) -> Self {
+        Self { pattern, scope: Scope::root(), ordered: false, filter: None }
+    }
+
+    /// Wants events within `scope` only.
+    #[must_use]
+    pub fn within(self, scope: Scope) -> Self {
+        Self { scope, ..self }
+    }
+
+    /// Wants events with an ordering key in the order of registering, if `ordered`.
+    #[must_use]
+    pub fn ordered(self, ordered: bool) -> Self {
+        Self { ordered, ..self }
+    }
+
+    /// Wants only events for whose notification `filter` holds.
+    #[must_use]
+    pub fn filter(self, filter: impl Into<Option<Filter>>) -> Self {
+        Self { filter: filter.into(), ..self }
+    }
 }
 
 /// Adds a subscription in the caller's transaction, or finds the one that is there.
 ///
-/// The same pattern and scope with another `ordered` replaces the one that is there, under a new id.
+/// The same pattern and scope with another order or filter replaces the one that is there, under a new id.
 /// A pattern with wildcards may match no type yet.
 /// Until the transaction ends, other edits of subscriptions wait.
 ///
 /// # Errors
 ///
-/// No such subscriber, a name that is no event type (with the names that come closest), or a scope that no event of
-/// the type has; the transaction stays usable.
+/// No such subscriber, a name that is no event type (with the names that come closest), a scope that no event of the
+/// type has, or a filter that means nothing; the transaction stays usable.
 /// A database that does not answer; the transaction is lost.
-pub async fn add(
-    tx: &mut PgTransaction<'_>,
-    subscriber_id: i32,
-    pattern: &Pattern,
-    scope: &Scope,
-    ordered: bool,
-) -> Result<Added> {
+pub async fn add(tx: &mut PgTransaction<'_>, subscriber_id: i32, wanted: &Wanted) -> Result<Added> {
     let tenant = lock(tx, subscriber_id).await?;
-    let target = Target { pattern, scope, ordered };
-    check(tx, &[target]).await?;
-    rows::subscribe(tx, subscriber_id, &tenant, target).await
+    let target = Target::from(wanted);
+    check(tx, std::slice::from_ref(&target)).await?;
+    rows::subscribe(tx, subscriber_id, &tenant, &target).await
 }
 
 /// Gives a subscriber exactly the subscriptions in `wanted`, in the caller's transaction.
 ///
 /// Those that are there already keep their ids.
-/// Equal ones in `wanted` are one; of two that differ in `ordered` alone, the ordered one stands.
+/// Of several with one pattern and scope one is made: ordered if any of them is, and for the events that any of their
+/// filters lets through.
 /// Until the transaction ends, other edits of subscriptions wait.
 ///
 /// # Errors
@@ -139,7 +171,7 @@ pub async fn set(
     let plan = Plan::new(&tenant, &present, wanted);
     check(tx, &plan.add).await?;
     let mut added = Vec::with_capacity(plan.add.len());
-    for target in plan.add {
+    for target in &plan.add {
         added.push(rows::subscribe(tx, subscriber_id, &tenant, target).await?.subscription_id);
     }
     for id in &plan.remove {
@@ -169,7 +201,8 @@ pub async fn remove(conn: &mut PgConnection, subscription_id: i32) -> Result<boo
 
 /// Says who would be notified of an event of `event_type` in `scope`, one row per subscription that matches.
 ///
-/// It is the look-up of registering: the subscribers in the answer are those that would get a delivery.
+/// It is the look-up of registering: the subscribers in the answer are those that would get a delivery, but for those
+/// whose filter the `payload` does not pass; [`Filter::explain`] says why.
 ///
 /// # Errors
 ///
@@ -179,8 +212,9 @@ pub async fn explain(
     event_type: &str,
     scope: &Scope,
     tenant: &str,
+    payload: Option<&Value>,
 ) -> Result<Vec<Route>> {
-    rows::explain(conn, event_type, scope, tenant).await
+    rows::explain(conn, event_type, (scope, tenant), payload).await
 }
 
 /// Keeps other edits away, and returns the subscriber's tenant.
@@ -191,17 +225,20 @@ async fn lock(tx: &mut PgTransaction<'_>, subscriber_id: i32) -> Result<String> 
     tenant.ok_or(Error::NoSuchSubscriber { subscriber_id })
 }
 
-/// Checks that every exact name is an event type whose events can have the scope.
+/// Checks the filters, and that every exact name is an event type whose events can have the scope.
 async fn check(conn: &mut PgConnection, targets: &[Target<'_>]) -> Result<()> {
+    for filter in targets.iter().filter_map(|target| target.filter.as_ref()) {
+        filter.check(conn).await?;
+    }
     if !targets.iter().any(|target| target.pattern.is_exact()) {
         return Ok(());
     }
     let types = store::catalogue::types(conn).await?;
     let mut exact = targets.iter().filter(|target| target.pattern.is_exact());
-    exact.try_for_each(|target| check_exact(&types, *target))
+    exact.try_for_each(|target| check_exact(&types, target))
 }
 
-fn check_exact(types: &[StoredType], target: Target<'_>) -> Result<()> {
+fn check_exact(types: &[StoredType], target: &Target<'_>) -> Result<()> {
     let name = target.pattern.as_str();
     let known = || types.iter().filter(|known| known.retired_at.is_none());
     let versions: Vec<_> = known().filter(|known| known.event_type == name).collect();

@@ -6,6 +6,10 @@
 mod anonymous;
 #[path = "derive/catalogue.rs"]
 mod catalogue;
+#[path = "derive/diff.rs"]
+mod diff;
+#[path = "derive/join.rs"]
+mod join;
 #[path = "derive/notification.rs"]
 mod notification;
 #[path = "derive/scope.rs"]

@@ -2,6 +2,7 @@
 
 mod help;
 mod look;
+mod paper;
 mod refusals;
 mod serve;
 mod subscribers;

@@ -111,8 +111,8 @@ async fn memory(world: &World, name: &str) -> i32 {
 /// Subscribes to a pattern everywhere, and commits.
 async fn subscribe(world: &World, subscriber_id: i32, text: &str) -> i32 {
     let mut tx = begin(world).await;
-    let (pattern, root) = (pattern(text), Scope::root());
-    let added = tidings::subscription::add(&mut tx, subscriber_id, &pattern, &root, false).await;
+    let wanted = tidings::subscription::Wanted::new(pattern(text));
+    let added = tidings::subscription::add(&mut tx, subscriber_id, &wanted).await;
     tx.commit().await.unwrap();
     added.unwrap().subscription_id
 }

@@ -1,5 +1,6 @@
 //! Who is told of an event: types, patterns and scopes, and what `explain_route` says of it.
 
+mod filter;
 mod plan;
 mod random;
 mod rights;

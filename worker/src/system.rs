@@ -55,9 +55,6 @@ impl Expander {
             };
             wake::note(&lanes);
             wake::wake();
-            if lanes.len() < usize::try_from(CHUNK).unwrap_or(usize::MAX) {
-                return Ok(());
-            }
         }
     }
 }

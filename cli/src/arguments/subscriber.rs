@@ -168,6 +168,10 @@ pub(crate) struct AddSubscription {
     /// Events of one ordering key come in the order of registering
     #[arg(long)]
     pub(crate) ordered: bool,
+
+    /// What has to hold for the payload: `{"order": {"total": {"$gte": 100}}}`
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    pub(crate) filter: Option<Value>,
 }
 
 /// An event that might be registered.

@@ -4,9 +4,10 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tidings::{
+    filter::Filter,
     pattern::Pattern,
     scope::Scope,
-    subscription::{self, Route, Subscription},
+    subscription::{self, Route, Subscription, Wanted},
 };
 
 use super::subscriber::find;
@@ -36,15 +37,16 @@ pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
 }
 
 async fn add(context: &Context, add: &AddSubscription) -> Result<()> {
-    let AddSubscription { subscriber: named, pattern, scope, ordered } = add;
+    let AddSubscription { subscriber: named, pattern, scope, ordered, filter } = add;
     let doing = || format!("subscribe `{}` to `{pattern}`", named.name);
     let parsed = Pattern::parse(pattern).with_context(doing)?;
     let scope = Scope::parse(scope).with_context(doing)?;
     let mut database = context.open().await?;
     let mut tx = database.begin().await?;
     let id = find(&mut tx, &named.tenant.tenant, &named.name).await?.summary.subscriber_id;
-    let added =
-        subscription::add(&mut tx, id, &parsed, &scope, *ordered).await.with_context(doing)?;
+    let wanted =
+        Wanted::new(parsed).within(scope).ordered(*ordered).filter(filter.clone().map(Filter::new));
+    let added = subscription::add(&mut tx, id, &wanted).await.with_context(doing)?;
     tidings::commit(tx).await?;
     database.close().await?;
     let (subscription_id, name) = (added.subscription_id, &named.name);
@@ -88,7 +90,7 @@ async fn explain(context: &Context, explain: &Explain) -> Result<()> {
     let mut database = context.open().await?;
     let mut tx = database.begin().await?;
     let tenant = &explain.tenant.tenant;
-    let routes = subscription::explain(&mut tx, &explain.event_type, &scope, tenant).await?;
+    let routes = subscription::explain(&mut tx, &explain.event_type, &scope, tenant, None).await?;
     tx.rollback().await?;
     database.close().await?;
     context.output.list(&routes, || routes_table(&routes))
@@ -101,6 +103,7 @@ pub(super) fn table(found: &[Subscription], now: DateTime<Utc>) -> Table {
         Column::new("PATTERN"),
         Column::flexible("SCOPE"),
         Column::new("ORDERED"),
+        Column::flexible("FILTER"),
         Column::new("ADDED"),
     ];
     let mut table =
@@ -111,6 +114,7 @@ pub(super) fn table(found: &[Subscription], now: DateTime<Utc>) -> Table {
             Cell::new(&subscription.pattern),
             Cell::new(everywhere(&subscription.scope)),
             Cell::new(if subscription.ordered { "yes" } else { "no" }),
+            Cell::new(&subscription.filter.as_ref().map(ToString::to_string).unwrap_or_default()),
             Cell::when(subscription.created_at, now),
         ]);
     }

@@ -23,6 +23,8 @@ pub(crate) struct Field<'a> {
     pub(crate) is_renamed: bool,
     /// Whether serde writes the field at all.
     pub(crate) is_shown: bool,
+    /// Where serde is told to write the fields of the field in its place.
+    pub(crate) flatten: Option<Span>,
 }
 
 /// Returns the named fields of the struct `input`, which is an `article` for the reader.
@@ -42,16 +44,18 @@ pub(crate) fn named<'a>(input: &'a DeriveInput, article: &str) -> syn::Result<Ve
     let rename_all = container(&input.attrs)?;
     let fields = fields.named.iter().filter_map(|field| Some((field.ident.as_ref()?, field)));
     let fields = fields.map(|(ident, field)| {
-        let FieldNames { rename, is_shown } = field_names(&field.attrs)?;
+        let FieldNames { rename, is_shown, flatten } = field_names(&field.attrs)?;
         let plain = ident.unraw().to_string();
         let is_renamed = rename.is_some();
         let name = rename
             .unwrap_or_else(|| rename_all.map_or(plain.clone(), |case| case.of_field(&plain)));
-        Ok(Field { ident, ty: &field.ty, attrs: &field.attrs, name, is_renamed, is_shown })
+        let syn::Field { ty, attrs, .. } = field;
+        Ok(Field { ident, ty, attrs, name, is_renamed, is_shown, flatten })
     });
     let fields = fields.collect::<syn::Result<Vec<_>>>()?;
     for (at, field) in fields.iter().enumerate() {
-        if fields.iter().take(at).any(|other| other.name == field.name) {
+        let is_same = |other: &Field<'_>| other.flatten.is_none() && other.name == field.name;
+        if field.flatten.is_none() && fields.iter().take(at).any(is_same) {
             let message = format!("two fields have the name `{}` in JSON", field.name);
             return Err(syn::Error::new(field.ident.span(), message));
         }
@@ -148,11 +152,12 @@ fn container(attrs: &[Attribute]) -> syn::Result<Option<Case>> {
 struct FieldNames {
     rename: Option<String>,
     is_shown: bool,
+    flatten: Option<Span>,
 }
 
 fn field_names(attrs: &[Attribute]) -> syn::Result<FieldNames> {
     refuse_schemars(attrs)?;
-    let mut names = FieldNames { rename: None, is_shown: true };
+    let mut names = FieldNames { rename: None, is_shown: true, flatten: None };
     for_each_serde(attrs, |key, meta| {
         match key {
             "rename" => names.rename = serialized(meta)?.map(|literal| literal.value()),
@@ -166,12 +171,7 @@ fn field_names(attrs: &[Attribute]) -> syn::Result<FieldNames> {
             | "deserialize_with"
             | "bound"
             | "borrow" => skip_value(meta)?,
-            "flatten" => {
-                return Err(meta.error(
-                    "`#[serde(flatten)]` hides the names of fields, and views are checked for collisions \
-                     at compile time: give the data a field of its own, or make it a layer",
-                ));
-            }
+            "flatten" => names.flatten = Some(meta.path.span()),
             _ => return Err(unknown_serde(meta, key)),
         }
         Ok(())

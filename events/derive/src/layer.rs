@@ -1,6 +1,6 @@
 //! `#[derive(Layer)]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{DeriveInput, Ident, LitStr, ext::IdentExt};
 
@@ -28,32 +28,42 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let fields = fields::named(input, "a layer")?;
     let marks = telemetry::marks(&fields)?;
 
+    let joined = Joined::read(&fields)?;
+
     let ident = &input.ident;
     let name = &attribute.name;
-    let shown = fields.iter().filter(|field| field.is_shown).map(|field| &field.name);
+    let is_shown = |field: &&Field<'_>| field.is_shown && field.flatten.is_none();
+    let shown = fields.iter().filter(is_shown).map(|field| &field.name);
+    let shown = joined.names("FIELDS", quote!(&[#(#shown),*]));
     let keys = telemetry::keys(&marks);
-    let (data, path) = match marks.as_slice() {
-        [] => (quote!(_), quote!(_)),
-        _ => (quote!(data), quote!(path)),
+    let keys = joined.names("TELEMETRY", quote!(&[#(#keys),*]));
+    let (data, path) = if marks.is_empty() && joined.fields.is_empty() {
+        (quote!(_), quote!(_))
+    } else {
+        (quote!(data), quote!(path))
     };
+    let joined_statements = joined.statements();
+    let joined_checks = joined.checks(ident, name);
     let statements = marks.iter().map(telemetry::Mark::statement);
     let identified = attribute.id.as_ref().map(|id| identified(ident, id, &fields)).transpose()?;
     let name_check = check(name, &quote!(::tidings::private::name_fault(#name)));
     Ok(quote! {
         const _: () = {
             #name_check
+            #joined_checks
 
             #[automatically_derived]
             impl ::tidings::layer::Layer for #ident {
                 const NAME: &'static str = #name;
-                const FIELDS: &'static [&'static str] = &[#(#shown),*];
-                const TELEMETRY: &'static [&'static str] = &[#(#keys),*];
+                const FIELDS: &'static [&'static str] = #shown;
+                const TELEMETRY: &'static [&'static str] = #keys;
 
                 fn telemetry(
                     &self,
                     #data: &mut ::tidings::private::analytics::TelemetryData,
                     #path: &[&'static str],
                 ) {
+                    #joined_statements
                     #(#statements)*
                 }
             }
@@ -63,12 +73,83 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     })
 }
 
+/// The fields that are layers themselves, and whose fields stand in their place.
+struct Joined<'a> {
+    fields: Vec<&'a Field<'a>>,
+}
+
+impl<'a> Joined<'a> {
+    fn read(fields: &'a [Field<'a>]) -> syn::Result<Self> {
+        let fields: Vec<_> = fields.iter().filter(|field| field.flatten.is_some()).collect();
+        for field in &fields {
+            if field.attrs.iter().any(|attr| attr.path().is_ident("telemetry")) {
+                let message = "a layer says itself what it tells: put `#[telemetry]` on its fields";
+                return Err(syn::Error::new(field.ident.span(), message));
+            }
+            if !field.is_shown {
+                let message = "a layer that joins another one is always shown: leave `skip` away";
+                return Err(syn::Error::new(field.ident.span(), message));
+            }
+        }
+        Ok(Self { fields })
+    }
+
+    /// Returns the names `own` and those of the joined layers, which they have in the constant `list`.
+    fn names(&self, list: &str, own: TokenStream) -> TokenStream {
+        if self.fields.is_empty() {
+            return own;
+        }
+        let parts = self.parts(list);
+        quote! {{
+            const PARTS: &[&[&'static str]] = &[#own #(, #parts)*];
+            const NAMES: [&'static str; ::tidings::private::total(PARTS)] =
+                ::tidings::private::concat(PARTS);
+            &NAMES
+        }}
+    }
+
+    /// Returns the constant `list` of each joined layer.
+    fn parts(&self, list: &str) -> Vec<TokenStream> {
+        let list = Ident::new(list, Span::call_site());
+        let part = |field: &&Field<'_>| {
+            let ty = field.ty;
+            quote_spanned!(fields::at(ty)=> <#ty as ::tidings::layer::Layer>::#list)
+        };
+        self.fields.iter().map(part).collect()
+    }
+
+    /// Returns the statements that let each joined layer tell what it tells.
+    fn statements(&self) -> TokenStream {
+        let statement = |field: &&Field<'_>| {
+            let (ident, ty) = (field.ident, field.ty);
+            quote! { <#ty as ::tidings::layer::Layer>::telemetry(&self.#ident, data, path); }
+        };
+        self.fields.iter().map(statement).collect()
+    }
+
+    /// Returns constants that do not evaluate where two names are the same.
+    fn checks(&self, ident: &Ident, name: &LitStr) -> TokenStream {
+        let Some(first) = self.fields.first() else { return TokenStream::new() };
+        let check = |(list, what): (&str, &str)| {
+            let list = Ident::new(list, Span::call_site());
+            let names = quote!(<#ident as ::tidings::layer::Layer>::#list);
+            check(first.ty, &quote!(::tidings::private::name_twice(#name, #what, #names)))
+        };
+        [("FIELDS", "field"), ("TELEMETRY", "telemetry property")].into_iter().map(check).collect()
+    }
+}
+
 fn identified(ident: &Ident, id: &Ident, fields: &[Field<'_>]) -> syn::Result<TokenStream> {
     let Some(field) = fields.iter().find(|field| field.ident == id) else {
         return Err(unknown_field(id, fields, ident));
     };
-    let id = field.ident;
-    let value = quote_spanned! {fields::at(id)=> ::std::string::ToString::to_string(&self.#id) };
+    let (id, ty) = (field.ident, field.ty);
+    let span = fields::at(id);
+    let value = if field.flatten.is_some() {
+        quote_spanned!(span=> <#ty as ::tidings::layer::Identified>::scope_value(&self.#id))
+    } else {
+        quote_spanned!(span=> ::std::string::ToString::to_string(&self.#id))
+    };
     Ok(quote! {
         #[automatically_derived]
         impl ::tidings::layer::Identified for #ident {

@@ -2,6 +2,7 @@
 
 mod anonymous;
 mod case;
+mod diff;
 mod event;
 mod fields;
 mod layer;
@@ -67,6 +68,12 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 /// # On a field: `#[telemetry]`
 ///
 /// As for [`derive@Event`].
+///
+/// # On a field: `#[serde(flatten)]`
+///
+/// The field is a layer itself, of which this one is a special case.
+/// Its fields stand beside those of this one, and so does what it tells to analytics; its name is not used.
+/// It can be the `id`, if it has one.
 #[proc_macro_derive(Layer, attributes(layer, telemetry))]
 pub fn derive_layer(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -84,4 +91,24 @@ pub fn derive_layer(input: TokenStream) -> TokenStream {
 pub fn derive_anonymous(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     anonymous::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Implements `tidings::change::Diff` for a struct with named fields.
+///
+/// Every field says what is told of it when it changes, so that a new one cannot be told by mistake.
+///
+/// # On a field: `#[diff(..)]`
+///
+/// | Attribute | What is told | What the field implements |
+/// |---|---|---|
+/// | `#[diff(value)]` | both values | `PartialEq`, `Serialize` |
+/// | `#[diff(sensitive)]` | that it has changed | `PartialEq` |
+/// | `#[diff(entries)]` | how many entries were created, updated and deleted, with neither keys nor values | a reference to it iterates over pairs, as that of a map does |
+/// | `#[diff(skip)]` | nothing | |
+///
+/// `object = "environment_variable"` beside one of them is the name in the list; without it, that of the field.
+#[proc_macro_derive(Diff, attributes(diff))]
+pub fn derive_diff(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    diff::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }

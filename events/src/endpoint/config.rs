@@ -1,11 +1,18 @@
 //! The configuration of a webhook subscriber.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Endpoint, EndpointError, Policy, check_headers};
+use super::{
+    ContentType, Endpoint, EndpointError, Policy, Profile, Scheme, check_headers, format,
+    header::check_profile, read_authorities,
+};
 
 /// The usual time of one attempt, answer included; Standard Webhooks asks for 15 to 30 s.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(15);
@@ -19,10 +26,29 @@ pub const TIMEOUT_MAX: Duration = Duration::from_mins(1);
 /// The configuration of a webhook subscriber, as it is stored.
 ///
 /// ```json
-/// {"url": "https://example.com/hook", "headers": {"x-api-key": "…"}, "timeout_ms": 15000}
+/// {
+///   "url": "https://example.com/hook",
+///   "headers": {"x-api-key": "…"},
+///   "timeout_ms": 15000,
+///   "profile": "standard",
+///   "content_type": "application/json",
+///   "signatures": ["v1", "v1a"],
+///   "ca": "-----BEGIN CERTIFICATE-----\n…"
+/// }
 /// ```
 ///
-/// Only `url` is required, and no other field is accepted.
+/// | Field | Meaning | Default |
+/// |---|---|---|
+/// | `url` | Where requests go, at most 2,048 characters | none, it is required |
+/// | `headers` | What is sent beside our own headers, which it cannot replace; at most 32, and 4,096 bytes together | none |
+/// | `timeout_ms` | The time of one attempt, answer included, 1,000 to 60,000 | 15,000, or what the operator says |
+/// | `profile` | `standard` (Standard Webhooks) or `orchest`, see [`Profile`] | `standard` |
+/// | `content_type` | `application/json` or `application/x-www-form-urlencoded`, see [`ContentType`] | `application/json` |
+/// | `signatures` | Which signatures the profile `standard` sends: `v1` by the subscriber's secrets, `v1a` by its key pairs or, where it has none, by those of the installation | `["v1"]` |
+/// | `ca` | PEM text of the certificates that this endpoint is trusted by, **instead of** those of the machine and of the operator; at most 32,768 bytes | those of the machine |
+///
+/// No other field is accepted.
+/// Credentials are not in it: they are stored sealed, see [`Credentials`](crate::secret::Credentials).
 /// `Debug` shows neither the path of the URL nor the values of headers.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "Value")]
@@ -35,12 +61,32 @@ pub struct Config {
     /// The time of one attempt in milliseconds, [`TIMEOUT_MIN`] to [`TIMEOUT_MAX`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Whose conventions requests follow.
+    #[serde(skip_serializing_if = "is_default")]
+    pub profile: Profile,
+    /// How bodies are written.
+    #[serde(skip_serializing_if = "is_default")]
+    pub content_type: ContentType,
+    /// Which signatures requests carry, at least one; of no meaning in another profile than the standard one.
+    #[serde(skip_serializing_if = "is_default_signatures")]
+    pub signatures: BTreeSet<Scheme>,
+    /// The certificates that the endpoint is trusted by, and no others; see [`read_authorities`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
 }
 
 impl Config {
     /// Returns the configuration that calls `url` and leaves the rest at its defaults.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), headers: BTreeMap::new(), timeout_ms: None }
+        Self {
+            url: url.into(),
+            headers: BTreeMap::new(),
+            timeout_ms: None,
+            profile: Profile::default(),
+            content_type: ContentType::default(),
+            signatures: format::default_signatures(),
+            ca: None,
+        }
     }
 
     /// Reads a stored configuration.
@@ -52,25 +98,31 @@ impl Config {
     /// The first field that is missing, unknown or of another type; never with its content.
     pub fn read(value: &Value) -> Result<Self, EndpointError> {
         let fields = value.as_object().ok_or(EndpointError::NotObject)?;
-        let mut url = None;
-        let mut headers = BTreeMap::new();
-        let mut timeout_ms = None;
+        let url = fields.get("url").ok_or(EndpointError::NoUrl);
+        let mut config = Self::new("");
         for (field, value) in fields {
             match field.as_str() {
-                "url" => url = Some(read_text(value, "url", "a string")?),
-                "headers" => headers = read_headers(value)?,
-                "timeout_ms" => timeout_ms = Some(read_timeout(value)?),
+                "url" => config.url = read_text(value, "url", "a string")?,
+                "headers" => config.headers = read_headers(value)?,
+                "timeout_ms" => config.timeout_ms = Some(read_timeout(value)?),
+                "profile" => config.profile = format::read_profile(value)?,
+                "content_type" => config.content_type = format::read_content_type(value)?,
+                "signatures" => config.signatures = format::read_signatures(value)?,
+                "ca" => {
+                    config.ca =
+                        Some(read_text(value, "ca", "a string, the PEM text of certificates")?)
+                }
                 _ => return Err(EndpointError::UnknownField { field: field.clone() }),
             }
         }
-        Ok(Self { url: url.ok_or(EndpointError::NoUrl)?, headers, timeout_ms })
+        url.map(|_| config)
     }
 
     /// Checks that requests may be sent like this, and returns where they go.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong with the URL, the headers or the timeout.
+    /// The first thing that is wrong with the URL, the headers, the timeout, the signatures or the certificates.
     pub fn check(&self, policy: &Policy) -> Result<Endpoint, EndpointError> {
         let endpoint = Endpoint::parse(&self.url, policy)?;
         check_headers(&self.headers)?;
@@ -79,7 +131,35 @@ impl Config {
         {
             return Err(EndpointError::Timeout { timeout_ms });
         }
+        check_profile(&self.headers, self.profile)?;
+        if self.profile == Profile::Orchest && !is_default_signatures(&self.signatures) {
+            return Err(EndpointError::SignaturesProfile);
+        }
+        if let Some(ca) = &self.ca {
+            read_authorities(ca)?;
+            if endpoint.url().scheme() != "https" {
+                return Err(EndpointError::CaHttp);
+            }
+        }
         Ok(endpoint)
+    }
+
+    /// Returns whether requests are signed with a secret that the receiver has as well.
+    #[must_use]
+    pub fn needs_secret(&self) -> bool {
+        self.profile == Profile::Orchest || self.signatures.contains(&Scheme::V1)
+    }
+
+    /// Returns whether requests are signed with a key pair.
+    #[must_use]
+    pub fn needs_key_pair(&self) -> bool {
+        self.profile == Profile::Standard && self.signatures.contains(&Scheme::V1a)
+    }
+
+    /// Returns whether it has a header `authorization` of its own.
+    #[must_use]
+    pub fn has_authorization(&self) -> bool {
+        self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"))
     }
 
     /// Returns the time of one attempt, answer included, or `default` where the subscriber does not say.
@@ -104,8 +184,20 @@ impl fmt::Debug for Config {
             .field("url", &url.as_deref().unwrap_or("…"))
             .field("headers", &self.headers.keys())
             .field("timeout_ms", &self.timeout_ms)
+            .field("profile", &self.profile)
+            .field("content_type", &self.content_type)
+            .field("signatures", &self.signatures)
+            .field("ca", &self.ca.as_ref().map(|_| "…"))
             .finish()
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn is_default_signatures(signatures: &BTreeSet<Scheme>) -> bool {
+    *signatures == format::default_signatures()
 }
 
 fn read_headers(value: &Value) -> Result<BTreeMap<String, String>, EndpointError> {
@@ -140,11 +232,15 @@ mod tests {
 
     use super::*;
 
+    const CA: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+
     #[test]
     fn stored_configuration_is_read_and_written_back() {
         for stored in [
             json!({"url": "https://example.com/hook"}),
             json!({"url": "https://example.com", "headers": {"X-A": "b"}, "timeout_ms": 2000}),
+            json!({"url": "https://example.com", "profile": "orchest", "content_type": "application/x-www-form-urlencoded"}),
+            json!({"url": "https://example.com", "signatures": ["v1", "v1a"], "ca": CA}),
         ] {
             let config: Config = serde_json::from_value(stored.clone()).unwrap();
             assert_eq!(serde_json::to_value(&config).unwrap(), stored);
@@ -167,6 +263,10 @@ mod tests {
             (json!({"url": "s3cr3t", "timeout_ms": -1}), "milliseconds"),
             (json!({"url": "s3cr3t", "timeout_ms": 1.5}), "milliseconds"),
             (json!({"url": "s3cr3t", "timeout": 1}), "no field \"timeout\""),
+            (json!({"url": "s3cr3t", "profile": "s3cr3t"}), "\"standard\" or \"orchest\""),
+            (json!({"url": "s3cr3t", "content_type": "s3cr3t"}), "\"application/json\" or"),
+            (json!({"url": "s3cr3t", "signatures": ["s3cr3t"]}), "\"v1\", \"v1a\" or both"),
+            (json!({"url": "s3cr3t", "ca": ["s3cr3t"]}), "PEM text"),
         ];
         for (stored, expected) in table {
             let error = Config::read(&stored).unwrap_err();
@@ -198,6 +298,50 @@ mod tests {
         let mut config = Config::new("https://example.com");
         config.headers.insert("webhook-id".into(), "1".into());
         assert!(matches!(config.check(&policy), Err(EndpointError::HeaderReserved { .. })));
+    }
+
+    #[test]
+    fn fields_that_contradict_each_other_are_refused() {
+        let open = Policy { https_only: false, ..Policy::default() };
+        let orchest = || Config { profile: Profile::Orchest, ..Config::new("http://example.com") };
+        let hub = BTreeMap::from([("X-Hub-Signature".to_owned(), "x".to_owned())]);
+        let ca = |ca: &str| Some(ca.to_owned());
+        let table = [
+            (Config { headers: hub.clone(), ..orchest() }, "X-Hub-Signature is set by the sender"),
+            (Config { signatures: [Scheme::V1a].into(), ..orchest() }, "remove signatures"),
+            (Config { ca: ca(CA), ..orchest() }, "ca is for https"),
+            (
+                Config { ca: ca("s3cr3t"), ..Config::new("https://example.com") },
+                "-----BEGIN CERTIFICATE",
+            ),
+        ];
+        for (config, expected) in table {
+            let error = config.check(&open).unwrap_err().to_string();
+            assert!(error.contains(expected) && !error.contains("s3cr3t"), "{error}");
+        }
+        let standard = Config { headers: hub, ..Config::new("http://example.com") };
+        assert!(standard.check(&open).is_ok() && orchest().check(&open).is_ok());
+    }
+
+    #[test]
+    fn keys_that_are_needed_follow_from_profile_and_signatures() {
+        let standard = |signatures: &[Scheme]| Config {
+            signatures: signatures.iter().copied().collect(),
+            ..Config::new("https://example.com")
+        };
+        let orchest = Config { profile: Profile::Orchest, ..standard(&[Scheme::V1]) };
+        for (config, secret, pair) in [
+            (standard(&[Scheme::V1]), true, false),
+            (standard(&[Scheme::V1a]), false, true),
+            (standard(&[Scheme::V1, Scheme::V1a]), true, true),
+            (orchest, true, false),
+        ] {
+            assert_eq!(
+                (config.needs_secret(), config.needs_key_pair()),
+                (secret, pair),
+                "{config:?}"
+            );
+        }
     }
 
     #[test]

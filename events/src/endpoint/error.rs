@@ -2,7 +2,10 @@
 //!
 //! The texts never contain a path, a query, a header value or anything else that may be secret.
 
-use super::{HEADER_BYTES_MAX, HEADER_COUNT_MAX, TIMEOUT_MAX, TIMEOUT_MIN, URL_CHARS_MAX};
+use super::{
+    CA_BYTES_MAX, CA_COUNT_MAX, HEADER_BYTES_MAX, HEADER_COUNT_MAX, TIMEOUT_MAX, TIMEOUT_MIN,
+    URL_CHARS_MAX,
+};
 use crate::address::Refused;
 
 /// An endpoint that cannot be used.
@@ -18,7 +21,9 @@ pub enum EndpointError {
     )]
     NotObject,
     /// A field that no webhook has.
-    #[error("a webhook has no field {field:?}; it has url, headers and timeout_ms")]
+    #[error(
+        "a webhook has no field {field:?}; it has url, headers, timeout_ms, profile, content_type, signatures and ca"
+    )]
     UnknownField {
         /// The name of the field.
         field: String,
@@ -149,6 +154,48 @@ pub enum EndpointError {
         /// The name.
         name: String,
     },
+    /// Signatures of Standard Webhooks in a profile that has its own.
+    #[error(
+        "the profile orchest signs in its own way; remove signatures, or choose the profile standard"
+    )]
+    SignaturesProfile,
+    /// Certificates that are too long together.
+    #[error(
+        "ca has {bytes} bytes, and at most {CA_BYTES_MAX} are allowed; give the root certificate alone"
+    )]
+    CaBytes {
+        /// How many bytes it has.
+        bytes: usize,
+    },
+    /// Too many certificates.
+    #[error(
+        "ca has {count} certificates, and at most {CA_COUNT_MAX} are allowed; give the root certificate alone"
+    )]
+    CaCount {
+        /// How many there are.
+        count: usize,
+    },
+    /// A private key where only certificates are needed.
+    #[error(
+        "ca contains a private key, which nobody but the authority may have; give its certificate alone, and replace the key if it was meant to stay secret"
+    )]
+    CaPrivateKey,
+    /// No certificate, or something else.
+    #[error(
+        "ca is the PEM text of certificates and of nothing else; it looks like -----BEGIN CERTIFICATE-----"
+    )]
+    CaPem,
+    /// A certificate that cannot be trusted.
+    #[error("certificate number {number} of ca cannot be used: {reason}")]
+    CaCertificate {
+        /// Its place in the text, from one.
+        number: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Certificates where nothing is encrypted.
+    #[error("ca is for https, and the URL is plain http; remove one of the two")]
+    CaHttp,
     /// Two names that differ in letter case only.
     #[error("the header {name} is given twice; letter case makes no difference")]
     HeaderTwice {

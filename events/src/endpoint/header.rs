@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::EndpointError;
+use super::{EndpointError, Profile};
 
 /// The most headers of one subscriber; a server commonly takes a hundred of all kinds.
 pub const HEADER_COUNT_MAX: usize = 32;
@@ -43,6 +43,23 @@ const RESERVED: [&str; 24] = [
 /// Beginnings of such names.
 const RESERVED_PREFIXES: [&str; 6] =
     ["proxy-", "sec-", "tidings-", "webhook-", "x-aws-ec2-metadata-", "x-forwarded-"];
+
+/// What the profile of Orchest sends beside [`RESERVED`].
+const ORCHEST: [&str; 3] = ["x-hub-signature", "x-orchest-delivery", "x-orchest-event"];
+
+/// Checks that the headers of a subscriber leave those of `profile` alone.
+pub(super) fn check_profile(
+    headers: &BTreeMap<String, String>,
+    profile: Profile,
+) -> Result<(), EndpointError> {
+    let is_ours = |name: &&String| ORCHEST.contains(&name.to_ascii_lowercase().as_str());
+    match headers.keys().find(is_ours) {
+        Some(name) if profile == Profile::Orchest => {
+            Err(EndpointError::HeaderReserved { name: name.clone() })
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Checks the headers that a subscriber wants to add.
 ///
@@ -147,6 +164,17 @@ mod tests {
                 Err(EndpointError::HeaderReserved { name: name.to_owned() })
             );
         }
+    }
+
+    #[test]
+    fn header_of_another_profile_is_free() {
+        let headers = |name: &str| BTreeMap::from([(name.to_owned(), "x".to_owned())]);
+        for name in ["X-Hub-Signature", "x-orchest-event", "X-ORCHEST-DELIVERY"] {
+            let refused = EndpointError::HeaderReserved { name: name.to_owned() };
+            assert_eq!(check_profile(&headers(name), Profile::Orchest), Err(refused));
+            assert_eq!(check_profile(&headers(name), Profile::Standard), Ok(()));
+        }
+        assert_eq!(check_profile(&headers("x-own"), Profile::Orchest), Ok(()));
     }
 
     #[test]

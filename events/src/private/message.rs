@@ -84,6 +84,30 @@ pub const fn contains(texts: &[&str], text: &str) -> bool {
     false
 }
 
+/// Returns how many texts there are in `parts`.
+pub const fn total(parts: &[&[&str]]) -> usize {
+    let (mut total, mut at) = (0, 0);
+    while at < parts.len() {
+        total += parts[at].len();
+        at += 1;
+    }
+    total
+}
+
+/// Returns the texts of all `parts`, of which there are `N`.
+pub const fn concat<const N: usize>(parts: &[&[&'static str]]) -> [&'static str; N] {
+    let mut texts = [""; N];
+    let (mut part, mut at, mut end) = (0, 0, 0);
+    while part < parts.len() {
+        while at < parts[part].len() {
+            texts[end] = parts[part][at];
+            (at, end) = (at + 1, end + 1);
+        }
+        (part, at) = (part + 1, 0);
+    }
+    texts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +122,11 @@ mod tests {
     fn text_that_does_not_fit_is_left_away() {
         let long = "ä".repeat(BYTES_MAX);
         assert_eq!(Message::new().with("short").with(&long).as_str(), "short");
+    }
+
+    #[test]
+    fn parts_are_joined_in_their_order() {
+        const PARTS: &[&[&str]] = &[&["a", "b"], &[], &["c"]];
+        assert_eq!(concat::<{ total(PARTS) }>(PARTS), ["a", "b", "c"]);
     }
 }

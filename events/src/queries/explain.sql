@@ -6,5 +6,7 @@ select
   r.subscription_id as "subscription_id!",
   r.pattern as "pattern!",
   r.matched_scope as "matched_scope!",
-  r.ordered as "ordered!"
-from tidings.explain_route($1, $2, $3) r
+  r.ordered as "ordered!",
+  r.filter as "filter: Filter",
+  r.passes
+from tidings.explain_route_v2($1, $2, $3, $4) r

@@ -6,6 +6,7 @@ select
   s.tenant,
   s.scope,
   s.ordered,
+  s.filter as "filter: Filter",
   s.created_at
 from tidings.subscription s
 join tidings.pattern p using (pattern_id)

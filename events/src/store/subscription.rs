@@ -1,20 +1,30 @@
 //! Subscriptions, and the event types that they can be for.
 
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::{
     Error, Result,
+    filter::Filter,
     pattern::Pattern,
     scope::Scope,
-    subscription::{Added, Route, Subscription},
+    subscription::{Added, Route, Subscription, Wanted},
 };
 
 /// What is to be subscribed to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target<'a> {
     pub(crate) pattern: &'a Pattern,
     pub(crate) scope: &'a Scope,
     pub(crate) ordered: bool,
+    pub(crate) filter: Option<Filter>,
+}
+
+impl<'a> From<&'a Wanted> for Target<'a> {
+    fn from(wanted: &'a Wanted) -> Self {
+        let Wanted { pattern, scope, ordered, filter } = wanted;
+        Self { pattern, scope, ordered: *ordered, filter: filter.clone() }
+    }
 }
 
 /// Keeps other edits of subscriptions away until the transaction ends.
@@ -32,7 +42,7 @@ pub(crate) async fn subscribe(
     conn: &mut PgConnection,
     subscriber_id: i32,
     tenant: &str,
-    target: Target<'_>,
+    target: &Target<'_>,
 ) -> Result<Added> {
     sqlx::query_file_as!(
         Added,
@@ -42,6 +52,7 @@ pub(crate) async fn subscribe(
         tenant,
         target.scope.as_str(),
         target.ordered,
+        target.filter.as_ref().map(Filter::as_value),
     )
     .fetch_one(conn)
     .await
@@ -65,10 +76,11 @@ pub(crate) async fn unsubscribe(conn: &mut PgConnection, id: i32) -> Result<bool
 pub(crate) async fn explain(
     conn: &mut PgConnection,
     event_type: &str,
-    scope: &Scope,
-    tenant: &str,
+    (scope, tenant): (&Scope, &str),
+    payload: Option<&Value>,
 ) -> Result<Vec<Route>> {
-    sqlx::query_file_as!(Route, "src/queries/explain.sql", event_type, scope.as_str(), tenant)
+    let scope = scope.as_str();
+    sqlx::query_file_as!(Route, "src/queries/explain.sql", event_type, scope, tenant, payload)
         .fetch_all(conn)
         .await
         .map_err(Error::unanswered("look up who would be notified"))

@@ -2,7 +2,8 @@
 //!
 //! The path of a URL, the value of a header and whatever else is text may be a secret, and only a kind's deliverer
 //! knows which of them is.
-//! So of texts nothing is shown, but for the host of a URL; numbers and the names of fields stay.
+//! So of texts nothing is shown, but for the host of a URL and the few words of the formats of webhooks; numbers and the
+//! names of fields stay.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -17,7 +18,11 @@ const HEADERS: &str = "headers";
 
 /// Returns `config` as it may be shown.
 pub(super) fn mask(config: &Value) -> Value {
-    map_texts(config, &|text| web_url(text).unwrap_or_else(|| HIDDEN.to_owned()))
+    map_texts(config, &|text| match web_url(text) {
+        Some(url) => url,
+        None if endpoint::is_word(text) => text.to_owned(),
+        None => HIDDEN.to_owned(),
+    })
 }
 
 /// Returns where a subscriber with this `config` is called, as far as it may be shown.
@@ -57,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_texts_only_the_host_of_a_url_is_shown() {
+    fn of_texts_only_the_host_of_a_url_and_the_words_of_formats_are_shown() {
         let config = json!({
             "url": "https://user:s3cr3t@example.com:8443/hook/s3cr3t?token=s3cr3t#s3cr3t",
             "headers": {"authorization": "Bearer s3cr3t", "x-callback": "https://s3cr3t.example"},
@@ -65,6 +70,9 @@ mod tests {
             "write_key": "s3cr3t",
             "nested": [{"token": "s3cr3t", "on": true, "none": null}],
             "other": "ftp://s3cr3t.example",
+            "profile": "orchest",
+            "content_type": "application/json",
+            "signatures": ["v1a"],
         });
         assert_eq!(
             mask(&config),
@@ -75,6 +83,9 @@ mod tests {
                 "write_key": "…",
                 "nested": [{"token": "…", "on": true, "none": null}],
                 "other": "…",
+                "profile": "orchest",
+                "content_type": "application/json",
+                "signatures": ["v1a"],
             })
         );
     }

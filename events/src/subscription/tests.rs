@@ -23,13 +23,14 @@ fn wanted(pattern: &str, scope: &str, ordered: bool) -> Wanted {
         pattern: Pattern::parse(pattern).unwrap(),
         scope: Scope::parse(scope).unwrap(),
         ordered,
+        filter: None,
     }
 }
 
 fn verdict(types: &[StoredType], pattern: &str, scope: &str) -> String {
-    let Wanted { pattern, scope, ordered } = wanted(pattern, scope, false);
-    let target = Target { pattern: &pattern, scope: &scope, ordered };
-    check_exact(types, target).map_or_else(|error| error.to_string(), |()| "fits".to_owned())
+    let wanted = wanted(pattern, scope, false);
+    check_exact(types, &Target::from(&wanted))
+        .map_or_else(|error| error.to_string(), |()| "fits".to_owned())
 }
 
 #[test]
@@ -83,6 +84,7 @@ fn plan_keeps_what_is_wanted_and_replaces_what_differs_in_order_alone() {
         tenant: String::new(),
         scope: String::new(),
         ordered,
+        filter: None,
         created_at: DateTime::UNIX_EPOCH,
     };
     let present = [
@@ -108,6 +110,35 @@ fn plan_keeps_what_is_wanted_and_replaces_what_differs_in_order_alone() {
     assert_eq!((elsewhere.keep.len(), elsewhere.remove.len()), (0, 3), "another tenant's");
 }
 
+#[test]
+fn plan_makes_one_of_several_filters_and_replaces_what_differs_in_its_filter() {
+    let filter = |text: &str| Some(Filter::new(serde_json::from_str(text).unwrap()));
+    let wanting = |text: &str| Wanted { filter: filter(text), ..wanted("order:placed", "", false) };
+    let (one, other) = (wanting(r#"{"a":1}"#), wanting(r#"{"b":1}"#));
+    let everything = wanted("order:placed", "", false);
+    let stored = |filter| Subscription {
+        subscription_id: 1,
+        subscriber_id: 1,
+        pattern: "order:placed".to_owned(),
+        tenant: String::new(),
+        scope: String::new(),
+        ordered: false,
+        filter,
+        created_at: DateTime::UNIX_EPOCH,
+    };
+    let present = [stored(one.filter.clone())];
+    assert_eq!(Plan::new("", &present, std::slice::from_ref(&one)).keep, [1]);
+    for (wanted, expected) in [
+        (vec![other.clone()], filter(r#"{"b":1}"#)),
+        (vec![one.clone(), other], filter(r#"{"$or":[{"a":1},{"b":1}]}"#)),
+        (vec![one, everything], None),
+    ] {
+        let plan = Plan::new("", &present, &wanted);
+        assert_eq!((plan.keep.len(), &plan.replaced[..], plan.remove.len()), (0, &[1][..], 0));
+        assert_eq!(plan.add.iter().map(|target| &target.filter).collect::<Vec<_>>(), [&expected]);
+    }
+}
+
 proptest! {
     #[test]
     fn carrying_out_a_plan_leads_to_what_is_wanted(
@@ -123,6 +154,7 @@ proptest! {
             tenant: String::new(),
             scope: scope(*s),
             ordered: *ordered,
+            filter: None,
             created_at: DateTime::UNIX_EPOCH,
         }).collect();
         let wanted: Vec<_> =

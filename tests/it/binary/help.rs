@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-const COMMANDS: [&str; 28] = [
+pub(super) const COMMANDS: [&str; 30] = [
     "",
     "up",
     "worker",
@@ -33,6 +33,8 @@ const COMMANDS: [&str; 28] = [
     "dead list",
     "dead show",
     "dead replay",
+    "completions",
+    "man",
 ];
 
 #[tokio::test]

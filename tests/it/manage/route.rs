@@ -227,7 +227,7 @@ async fn explain(
     scope: &Scope,
     tenant: &str,
 ) -> Reached {
-    let routes = subscription::explain(conn, event_type, scope, tenant).await.unwrap();
+    let routes = subscription::explain(conn, event_type, scope, tenant, None).await.unwrap();
     let mut reached = Reached::new();
     for route in routes {
         let lowest = reached.entry(route.subscriber_id).or_insert(route.subscription_id);

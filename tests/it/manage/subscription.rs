@@ -13,7 +13,7 @@ use tidings_tests::{Draft, SOON, World, eventually};
 use super::{add, begin, memory, pattern, scope, subscribe, world};
 
 fn wanted(text: &str, path: &str, ordered: bool) -> Wanted {
-    Wanted { pattern: pattern(text), scope: scope(path), ordered }
+    Wanted::new(pattern(text)).within(scope(path)).ordered(ordered)
 }
 
 #[tokio::test]
@@ -36,12 +36,11 @@ async fn second_identical_subscription_is_the_first_and_the_database_allows_no_o
     let world = world().await;
     let id = memory(&world, "kept").await;
     let mut tx = begin(&world).await;
-    let (name, root) = (pattern("order:placed"), Scope::root());
-    let first = subscription::add(&mut tx, id, &name, &root, false).await.unwrap();
-    let again = subscription::add(&mut tx, id, &name, &root, false).await.unwrap();
+    let first = subscription::add(&mut tx, id, &wanted("order:placed", "", false)).await.unwrap();
+    let again = subscription::add(&mut tx, id, &wanted("order:placed", "", false)).await.unwrap();
     assert!(first.added && !again.added);
     assert_eq!(first.subscription_id, again.subscription_id);
-    let ordered = subscription::add(&mut tx, id, &name, &root, true).await.unwrap();
+    let ordered = subscription::add(&mut tx, id, &wanted("order:placed", "", true)).await.unwrap();
     assert!(ordered.added && ordered.subscription_id != first.subscription_id);
     let listed = subscription::list(&mut tx, id).await.unwrap();
     assert_eq!(listed.len(), 1, "another order replaces it");
@@ -66,13 +65,12 @@ async fn refusal_says_what_would_be_right_without_a_word_of_sql() {
         (0, "order:placed", "", "there is no subscriber 0"),
         (4711, "order:**", "", "there is no subscriber 4711"),
     ] {
-        let added =
-            subscription::add(&mut tx, subscriber_id, &pattern(name), &scope(path), false).await;
+        let added = subscription::add(&mut tx, subscriber_id, &wanted(name, path, false)).await;
         let error = added.unwrap_err().to_string();
         assert!(error.contains(expected) && !error.contains("tidings."), "{error}");
     }
-    let good = scope("project=p1/job=j1");
-    subscription::add(&mut tx, id, &pattern("project:job:failed"), &good, false).await.unwrap();
+    let good = wanted("project:job:failed", "project=p1/job=j1", false);
+    subscription::add(&mut tx, id, &good).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -136,7 +134,8 @@ async fn subscription_has_the_tenant_of_its_subscriber() {
     subscription::set(&mut tx, id, &[wanted("order:*", "", false)]).await.unwrap();
     assert_eq!(subscription::list(&mut tx, id).await.unwrap()[0].tenant, "acme");
     for (tenant, notified) in [("acme", 1), ("", 0), ("other", 0)] {
-        let routes = subscription::explain(&mut tx, "order:placed", &Scope::root(), tenant).await;
+        let routes =
+            subscription::explain(&mut tx, "order:placed", &Scope::root(), tenant, None).await;
         assert_eq!(routes.unwrap().len(), notified, "{tenant:?}");
     }
 }
@@ -164,7 +163,7 @@ async fn subscription_cannot_slip_past_the_removal_of_its_subscriber() {
 
     let mut tx = begin(&world).await;
     let adding = tokio::spawn(async move {
-        subscription::add(&mut tx, id, &pattern("order:placed"), &Scope::root(), false).await
+        subscription::add(&mut tx, id, &wanted("order:placed", "", false)).await
     });
     eventually(SOON, "the subscription waits for the removal", async || waits(&world).await).await;
     removal.commit().await.unwrap();

@@ -14,7 +14,7 @@ use tidings::{
     scope::Scope,
     secret::Secret,
     subscriber::{self, NewSubscriber},
-    subscription,
+    subscription::{self, Wanted},
 };
 use tidings_worker::{Ladder, webhook::KIND};
 
@@ -84,7 +84,10 @@ async fn store(
     let mut subscription_ids = Vec::with_capacity(patterns.len());
     for pattern in patterns {
         let id = added.subscriber_id;
-        let subscribed = subscription::add(&mut tx, id, pattern, scope, ordered).await?;
+        let subscribed = {
+            let wanted = Wanted::new(pattern.clone()).within(scope.clone()).ordered(ordered);
+            subscription::add(&mut tx, id, &wanted).await?
+        };
         subscription_ids.push(subscribed.subscription_id);
     }
     tidings::commit(tx).await?;

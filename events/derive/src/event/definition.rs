@@ -48,6 +48,11 @@ impl<'a> Definition<'a> {
         )?;
         let attribute = Attribute::parse(input)?;
         let fields = fields::named(input, "an event")?;
+        if let Some(span) = fields.iter().find_map(|field| field.flatten) {
+            let message = "`#[serde(flatten)]` hides the names of fields, and views are checked for collisions \
+                           at compile time: give the data a field of its own, or make it a layer";
+            return Err(syn::Error::new(span, message));
+        }
         let layer =
             |path: &Path| Ok(EventLayer { path: path.clone(), field: layer_field(path, &fields)? });
         let layers = attribute.layers.iter().map(layer).collect::<syn::Result<Vec<_>>>()?;

@@ -23,7 +23,7 @@ use tidings::{
     scope::Scope,
     secret::Keyring,
     subscriber::{self, NewSubscriber},
-    subscription,
+    subscription::{self, Wanted},
 };
 use tidings_cli::postgres::{Embedded, Location, Options, locate};
 use tidings_worker::{
@@ -233,7 +233,8 @@ async fn subscribe(
     let mut tx = pool.begin().await?;
     let added = subscriber::add(&mut tx, Some(keyring), &mut rng, policy, new).await?;
     let id = added.subscriber_id;
-    subscription::add(&mut tx, id, &Pattern::parse(pattern)?, &Scope::root(), ordered).await?;
+    let wanted = Wanted::new(Pattern::parse(pattern)?).ordered(ordered);
+    subscription::add(&mut tx, id, &wanted).await?;
     tx.commit().await?;
     let secret = added.secret.context("the secret of a new webhook is shown once")?;
     Ok((Subscriber { id, ordered, receiver: Receiver::new(name, &secret, outage)? }, listener))
