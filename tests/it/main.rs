@@ -9,6 +9,7 @@ mod delivery;
 mod embedded;
 mod faults;
 mod floors;
+mod languages;
 mod manage;
 mod outbox;
 mod ownership;

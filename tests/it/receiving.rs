@@ -16,8 +16,13 @@ use axum::{
     routing::post,
 };
 use serde::Deserialize;
+use serde_json::json;
 use sqlx::PgPool;
-use tidings::{address::AllowList, endpoint::Policy, secret::Keyring};
+use tidings::{
+    address::AllowList,
+    endpoint::Policy,
+    secret::{KeyPair, Keyring, Secret},
+};
 use tidings_receiver::{Endpoint, Key, VERIFIED_BY, Verifier, Webhook, acknowledge};
 use tidings_tests::{Database, Draft, SOON, World, world::Guard};
 use tidings_worker::{Worker, webhook::Settings};
@@ -134,4 +139,17 @@ async fn delivery_that_is_repeated_because_the_answer_was_lost_is_acted_on_once(
         assert_eq!(acknowledgements.recv().await.unwrap(), fingerprint);
     }
     serving.abort();
+}
+
+#[test]
+fn both_ends_call_a_key_by_the_same_name() {
+    let mut rng = rand::rng();
+    let (secret, pair) = (Secret::generate(&mut rng), KeyPair::generate(&mut rng));
+    let name = |text: &str| Key::parse(text).unwrap().fingerprint().to_string();
+    assert_eq!(name(&secret.to_text()), secret.fingerprint());
+    let public_key = pair.public_key();
+    assert_eq!(name(&public_key.to_text()), public_key.fingerprint());
+    let published = json!({"keys": [public_key.to_jwk()]}).to_string();
+    let read = Key::from_jwks(&published).unwrap();
+    assert_eq!(read[0].fingerprint().to_string(), public_key.fingerprint());
 }
