@@ -1,5 +1,6 @@
 //! The command line: every command, flag and variable.
 
+pub(crate) mod doctor;
 pub(crate) mod global;
 pub(crate) mod log;
 pub(crate) mod paper;
@@ -70,6 +71,11 @@ pub(crate) enum Command {
     /// Look at dead letters and replay them
     #[command(subcommand)]
     Dead(log::DeadCommand),
+    /// Look for what is wrong, and say what cures it
+    ///
+    /// Nothing is changed, and each check ends in time.
+    /// It fails if there is an error; warnings are for a calm hour.
+    Doctor(doctor::Doctor),
     /// Print what makes a shell complete commands and flags
     ///
     /// For this shell only: `source <(tidings completions bash)`.

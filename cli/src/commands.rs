@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod dead;
 pub(crate) mod delivery;
+pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod man;
 pub(crate) mod migrate;

@@ -91,10 +91,19 @@ impl Place {
     ///
     /// The database cannot be reached, or its schema is missing or too old.
     pub(crate) async fn open(&self) -> Result<Database> {
-        let conn = self.connect(self.options.clone().statement_cache_capacity(0)).await?;
-        let mut database = Database { conn };
+        let mut database = self.reach().await?;
         database.check_schema().await?;
         Ok(database)
+    }
+
+    /// Opens a connection, whatever schema is there.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be reached.
+    pub(crate) async fn reach(&self) -> Result<Database> {
+        let conn = self.connect(self.options.clone().statement_cache_capacity(0)).await?;
+        Ok(Database { conn })
     }
 
     /// Returns a pool of up to `connections` sessions, once the first one is open.
@@ -165,7 +174,12 @@ impl Database {
         self.conn.close().await.context("close the connection to the database")
     }
 
-    async fn check_schema(&mut self) -> Result<()> {
+    /// Checks that the schema fits this program.
+    ///
+    /// # Errors
+    ///
+    /// It is missing or too old.
+    pub(crate) async fn check_schema(&mut self) -> Result<()> {
         let mut tx = self.begin().await?;
         let found: Result<Option<i64>, _> =
             sqlx::query_scalar("select max(version) from tidings.migration where success")

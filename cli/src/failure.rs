@@ -140,6 +140,9 @@ fn of_events(error: &tidings::Error) -> Option<Judgement> {
         E::Unanswered { .. } => None,
         E::Endpoint(error) => Some((Exit::Refused, allowing(error))),
         E::Secret(_)
+        | E::Credentials(_)
+        | E::NoKeyPair { .. }
+        | E::TooManyKeys { .. }
         | E::Pattern(_)
         | E::Scope(_)
         | E::SubscriberExists { .. }

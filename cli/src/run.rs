@@ -58,6 +58,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<()> {
         Command::Event(command) => commands::event::run(context, command).await,
         Command::Delivery(command) => commands::delivery::run(context, command).await,
         Command::Dead(command) => commands::dead::run(context, command).await,
+        Command::Doctor(doctor) => commands::doctor::run(context, doctor).await,
         Command::Completions(which) => commands::completions::run(context, which),
         Command::Man(which) => commands::man::run(context, which),
     }

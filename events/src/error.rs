@@ -6,7 +6,7 @@ use crate::{
     endpoint::EndpointError,
     pattern::PatternError,
     scope::ScopeError,
-    secret::{KeyringError, SecretError},
+    secret::{CredentialsError, KeyringError, SecretError},
 };
 
 /// The result of this crate.
@@ -155,6 +155,26 @@ pub enum Error {
     /// A signing secret that cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// Credentials that cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// A subscriber is to sign by `v1a`, and there is no key pair.
+    #[error(
+        "subscriber `{name}` is to sign by v1a, and neither it nor the installation has a key pair; give it one, or make one for the installation first"
+    )]
+    NoKeyPair {
+        /// The subscriber.
+        name: String,
+    },
+    /// So many keys sign already that another would make the header of signatures too long.
+    #[error(
+        "subscriber `{name}` has {max} old keys that still sign, and another rotation would leave one more; wait until one of them expires, or rotate with an overlap of 0, which ends all old ones now",
+        max = crate::subscriber::OLD_KEYS_MAX
+    )]
+    TooManyKeys {
+        /// The subscriber, or `system` for the installation.
+        name: String,
+    },
     /// A secret that cannot be opened.
     #[error("open the secret of subscriber `{name}`")]
     Sealed {
@@ -242,6 +262,15 @@ pub enum Error {
         /// The dead letter.
         dead_id: i64,
     },
+    /// A replay from a time whose events have been dropped.
+    #[error(
+        "events are kept since {since}, those before have been dropped; begin there, or keep events for longer from \
+         now on"
+    )]
+    NotKept {
+        /// Since when events are kept.
+        since: chrono::DateTime<chrono::Utc>,
+    },
     /// A test drains a fan-out that only a worker expands.
     #[error(
         "the fan-out of event {event_id} is too large for its transaction and expanded by a worker after the commit; use at most 64 subscribers in this test"
@@ -250,11 +279,16 @@ pub enum Error {
         /// The event.
         event_id: Uuid,
     },
-    /// Somebody else has changed the row meanwhile.
-    #[error("{what} was changed by somebody else meanwhile; read it again")]
+    /// Somebody else has changed the subscriber meanwhile.
+    #[error(
+        "subscriber `{name}` was changed by somebody else meanwhile and has version {version} now; look at it again, \
+         and repeat the change if it is still wanted"
+    )]
     Changed {
-        /// What was changed.
-        what: String,
+        /// The subscriber.
+        name: String,
+        /// The version that it has now.
+        version: i32,
     },
     /// A filter that means nothing.
     #[error(
@@ -317,7 +351,6 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unanswered { source, .. } => is_transient(source),
-            Self::Changed { .. } => true,
             _ => false,
         }
     }

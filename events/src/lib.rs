@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod dead;
 pub mod deliverer;
 pub mod delivery;
+pub mod doctor;
 pub mod endpoint;
 pub mod error;
 pub mod event;
@@ -19,6 +20,7 @@ pub mod pattern;
 #[doc(hidden)]
 pub mod private;
 pub mod register;
+pub mod replay;
 pub mod scope;
 pub mod secret;
 mod store;

@@ -1,5 +1,6 @@
 //! The binary does what its help says, and says what went wrong.
 
+mod doctor;
 mod help;
 mod look;
 mod paper;

@@ -5,9 +5,11 @@ mod contract;
 mod dead;
 mod drain;
 mod log;
+mod replay;
 mod route;
 mod subscriber;
 mod subscription;
+mod update;
 
 use rand::{SeedableRng, rngs::StdRng};
 use schemars::JsonSchema;

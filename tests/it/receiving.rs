@@ -2,29 +2,35 @@
 
 mod inbox;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::SystemTime,
 };
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{FromRef, Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
     routing::post,
 };
+use rand::{SeedableRng as _, rngs::StdRng};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 use tidings::{
     address::AllowList,
     endpoint::Policy,
     secret::{KeyPair, Keyring, Secret},
+    subscriber::{self, KeyOwner, NewSubscriber},
 };
 use tidings_receiver::{Endpoint, Key, VERIFIED_BY, Verifier, Webhook, acknowledge};
-use tidings_tests::{Database, Draft, SOON, World, world::Guard};
+use tidings_tests::{Database, Draft, Receiver, SOON, World, world::Guard};
 use tidings_worker::{Worker, webhook::Settings};
 use tokio::{net::TcpListener, sync::mpsc};
 
@@ -80,6 +86,44 @@ async fn listen(
     let by = response.headers().get(VERIFIED_BY).map(|by| by.to_str().unwrap().to_owned());
     heard.send(by.unwrap_or_default()).unwrap();
     response
+}
+
+/// A delivery that came over the wire, and what its receiver knows of the sender.
+pub(crate) struct Delivered {
+    /// The secret that signs `v1`.
+    pub(crate) secret: String,
+    /// The published keys of the pair that signs `v1a`.
+    pub(crate) jwks: Value,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Delivers one event with a worker, signed by both versions.
+pub(crate) async fn delivered() -> Delivered {
+    let world = World::new(&[TYPE]).await;
+    let keyring = Keyring::generate(&mut rand::rng());
+    let receiver = Receiver::accepting().await;
+    let config = json!({"url": receiver.url(), "signatures": ["v1", "v1a"]});
+    let mut new = NewSubscriber::new("one", "webhook", config);
+    new.key_pair = Some(KeyPair::generate(&mut rand::rng()));
+    let policy = Policy { allow: AllowList::loopback(), ..Policy::default() };
+    let mut random = StdRng::from_rng(&mut rand::rng());
+    let mut tx = world.pool.begin().await.unwrap();
+    let added = subscriber::add(&mut tx, Some(&keyring), &mut random, &policy, new).await.unwrap();
+    tx.commit().await.unwrap();
+    let id = added.subscriber_id;
+    world.subscribe(id, TYPE, "", false).await;
+    let _worker = worker(&world, &keyring).await;
+    let mut draft = Draft::new(TYPE);
+    // More than one byte per character, which a library that signs characters gets wrong.
+    draft.payload = json!({"customer": "Zoë 山田", "total": 12.50});
+    world.register(draft).await;
+    let received = receiver.wait_for(1, SOON).await.remove(0);
+    world.drained().await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    let jwks = subscriber::jwks(&mut conn, KeyOwner::Subscriber(id)).await.unwrap().unwrap();
+    let secret = added.secret.unwrap().to_string();
+    Delivered { secret, jwks, headers: received.headers, body: received.body }
 }
 
 async fn worker(world: &World, keyring: &Keyring) -> Guard {
@@ -139,6 +183,20 @@ async fn delivery_that_is_repeated_because_the_answer_was_lost_is_acted_on_once(
         assert_eq!(acknowledgements.recv().await.unwrap(), fingerprint);
     }
     serving.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the worker has signed by this clock")]
+async fn each_of_the_keys_verifies_a_delivery_that_is_signed_by_both() {
+    let Delivered { secret, jwks, headers, body } = delivered().await;
+    let keys = Key::from_jwks(&jwks.to_string()).unwrap();
+    for key in [vec![Key::parse(&secret).unwrap()], keys] {
+        let name = key[0].fingerprint();
+        let verifier = Verifier::new(key).unwrap();
+        let verified = verifier.verify(&headers, &body, SystemTime::now()).unwrap();
+        assert_eq!(verified.fingerprint, name);
+        assert!(verifier.verify(&headers, &body[1..], SystemTime::now()).is_err());
+    }
 }
 
 #[test]

@@ -168,6 +168,12 @@ impl Keyring {
         self.current.id
     }
 
+    /// Returns whether the ring has the key of this id.
+    #[must_use]
+    pub fn holds(&self, id: KeyId) -> bool {
+        self.keys().any(|key| key.id == id)
+    }
+
     /// Seals `value` under the first key, bound to `owner`.
     ///
     /// # Panics

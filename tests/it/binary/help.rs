@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(super) const COMMANDS: [&str; 30] = [
+pub(super) const COMMANDS: [&str; 31] = [
     "",
     "up",
     "worker",
@@ -33,6 +33,7 @@ pub(super) const COMMANDS: [&str; 30] = [
     "dead list",
     "dead show",
     "dead replay",
+    "doctor",
     "completions",
     "man",
 ];

@@ -2,17 +2,10 @@
 
 use axum::http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
-use tidings::{
-    address::AllowList,
-    endpoint::Policy,
-    secret::{KeyPair, Keyring, Secret},
-};
-use tidings_tests::{Draft, Receiver, SOON, World};
-use tidings_worker::{Webhook, Worker, webhook::Settings};
+use tidings::secret::{KeyPair, Secret};
 
 use super::toolchain::Program;
-
-const TYPE: &str = "order:placed";
+use crate::receiving::{Delivered, delivered};
 
 /// The folders of the programs that verify.
 const PYTHON: &str = "tests/languages/python";
@@ -28,14 +21,15 @@ struct Request {
 }
 
 impl Request {
-    fn of(headers: &HeaderMap, body: &[u8]) -> Self {
+    fn of(delivered: &Delivered) -> Self {
+        let headers: &HeaderMap = &delivered.headers;
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         let header = |name: &str| headers.get(name).map(text).unwrap();
         Self {
             id: header("webhook-id"),
             timestamp: header("webhook-timestamp"),
             signature: header("webhook-signature"),
-            body: body.to_vec(),
+            body: delivered.body.to_vec(),
         }
     }
 
@@ -51,9 +45,13 @@ impl Request {
         let mut timestamp = self.clone();
         timestamp.timestamp = (self.timestamp.parse::<i64>().unwrap() - 1).to_string();
         let mut signature = self.clone();
-        let at = signature.signature.find(',').unwrap() + 1;
-        let other = if signature.signature[at..].starts_with('A') { "B" } else { "A" };
-        signature.signature.replace_range(at..=at, other);
+        // The first character of each.
+        let changed = self.signature.split(' ').map(|signature| {
+            let (version, encoded) = signature.split_once(',').unwrap();
+            let other = if encoded.starts_with('A') { 'B' } else { 'A' };
+            format!("{version},{other}{}", &encoded[1..])
+        });
+        signature.signature = changed.collect::<Vec<_>>().join(" ");
         vec![body, longer, id, timestamp, signature]
     }
 
@@ -67,47 +65,6 @@ impl Request {
     }
 }
 
-/// Delivers one event with a worker, and returns the secret of the subscriber and the request as it came over the wire.
-async fn delivered() -> (String, Request) {
-    let world = World::new(&[TYPE]).await;
-    let keyring = Keyring::generate(&mut rand::rng());
-    let receiver = Receiver::accepting().await;
-    let (id, secret) = world.webhook(&keyring, "one", &receiver.url()).await;
-    world.subscribe(id, TYPE, "", false).await;
-    let policy = Policy { allow: AllowList::loopback(), ..Policy::default() };
-    let settings = Settings { policy, ..Settings::default() };
-    let webhook = Webhook::builder().settings(settings).build().unwrap();
-    let builder = Worker::builder(world.pool.clone()).deliverer(webhook).keyring(keyring);
-    let _worker = world.worker_with(builder).await;
-    let mut draft = Draft::new(TYPE);
-    // More than one byte per character, which a library that signs characters gets wrong.
-    draft.payload = json!({"customer": "Zoë 山田", "total": 12.50});
-    world.register(draft).await;
-    let received = receiver.wait_for(1, SOON).await.remove(0);
-    world.drained().await;
-    (secret, Request::of(&received.headers, &received.body))
-}
-
-/// Returns a key set and a request that its key has signed, among signatures of other versions and keys.
-///
-/// It stands for a delivery of a subscriber with a key pair: a receiver sees no difference.
-fn signed_by_key_pair() -> (Value, Request) {
-    let mut rng = rand::rng();
-    let (pair, other) = (KeyPair::generate(&mut rng), KeyPair::generate(&mut rng));
-    let body =
-        r#"{"type":"order:placed","timestamp":"2026-11-22T14:00:00Z","data":{"customer":"Zoë"}}"#;
-    let (id, timestamp) = ("01a203bf-ff96-7677-8306-d4660c2d00cb", "1795356000");
-    let message = format!("{id}.{timestamp}.{body}");
-    let v1a = |pair: &KeyPair| format!("v1a,{}", base64(&pair.sign(message.as_bytes())));
-    let request = Request {
-        id: id.to_owned(),
-        timestamp: timestamp.to_owned(),
-        signature: v1a(&pair),
-        body: body.as_bytes().to_vec(),
-    };
-    (json!({"keys": [other.public_key().to_jwk(), pair.public_key().to_jwk()]}), request)
-}
-
 /// Returns what a program says to each of the requests.
 async fn verdicts(program: &Program, key: &Value, requests: &[Request]) -> Vec<String> {
     let requests: Vec<Value> = requests.iter().map(Request::json).collect();
@@ -116,7 +73,9 @@ async fn verdicts(program: &Program, key: &Value, requests: &[Request]) -> Vec<S
 }
 
 /// Checks that a program verifies a request with its key, and refuses it with another and when it was tampered with.
-async fn check(program: Program, key: Value, other_key: Value, request: Request) {
+async fn check(program: Program, key: Value, other_key: Value, delivered: &Delivered) {
+    let request = Request::of(delivered);
+    assert!(request.signature.contains("v1,") && request.signature.contains("v1a,"));
     let mut requests = vec![request.clone()];
     requests.extend(request.tampered());
     let found = verdicts(&program, &key, &requests).await;
@@ -136,24 +95,24 @@ fn other_secret() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn library_for_python_verifies_a_delivery_and_refuses_it_tampered_with() {
-    let (secret, request) = delivered().await;
+    let delivered = delivered().await;
     let program = Program::python(PYTHON, "verify.py").await;
-    check(program, secret.into(), other_secret(), request).await;
+    check(program, delivered.secret.as_str().into(), other_secret(), &delivered).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn library_for_node_verifies_a_delivery_and_refuses_it_tampered_with() {
-    let (secret, request) = delivered().await;
+    let delivered = delivered().await;
     let program = Program::node(NODE, "verify.js").await;
-    check(program, secret.into(), other_secret(), request).await;
+    check(program, delivered.secret.as_str().into(), other_secret(), &delivered).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn javascript_verifies_v1a_by_the_published_keys_and_refuses_it_tampered_with() {
-    let (keys, request) = signed_by_key_pair();
+    let delivered = delivered().await;
     let program = Program::node(NODE, "verify_v1a.js").await;
     let other_keys = json!({"keys": [KeyPair::generate(&mut rand::rng()).public_key().to_jwk()]});
-    check(program, keys, other_keys, request).await;
+    check(program, delivered.jwks.clone(), other_keys, &delivered).await;
 }
 
 fn base64(bytes: &[u8]) -> String {
