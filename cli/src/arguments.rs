@@ -6,6 +6,7 @@ pub(crate) mod log;
 pub(crate) mod paper;
 pub(crate) mod serve;
 pub(crate) mod subscriber;
+pub(crate) mod template;
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -62,6 +63,9 @@ pub(crate) enum Command {
     /// Manage which events a subscriber gets
     #[command(subcommand)]
     Subscription(subscriber::SubscriptionCommand),
+    /// Try out the templates of chat messages
+    #[command(subcommand)]
+    Template(template::Command),
     /// Look at events
     #[command(subcommand)]
     Event(log::EventCommand),

@@ -10,5 +10,6 @@ pub(crate) mod migrate;
 mod serve;
 pub(crate) mod subscriber;
 pub(crate) mod subscription;
+pub(crate) mod template;
 pub(crate) mod up;
 pub(crate) mod worker;

@@ -99,6 +99,11 @@ impl Output {
         if self.json { document(item) } else { print(&format!("{}\n", text::line(said))) }
     }
 
+    /// Prints a text of several lines; programs read `item`.
+    pub(crate) fn text<T: Serialize + ?Sized>(&self, item: &T, said: &str) -> Result<()> {
+        if self.json { document(item) } else { print(&format!("{}\n", text::paragraph(said))) }
+    }
+
     /// Tells people something that is not part of the result.
     pub(crate) fn note(&self, said: &str) -> Result<()> {
         if self.json {

@@ -55,6 +55,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<()> {
         Command::Migrate => commands::migrate::run(context).await,
         Command::Subscriber(command) => commands::subscriber::run(context, command).await,
         Command::Subscription(command) => commands::subscription::run(context, command).await,
+        Command::Template(command) => commands::template::run(context, command).await,
         Command::Event(command) => commands::event::run(context, command).await,
         Command::Delivery(command) => commands::delivery::run(context, command).await,
         Command::Dead(command) => commands::dead::run(context, command).await,

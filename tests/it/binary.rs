@@ -7,6 +7,7 @@ mod paper;
 mod refusals;
 mod serve;
 mod subscribers;
+mod template;
 mod up;
 
 use std::time::Duration;

@@ -3,6 +3,7 @@
 mod authority;
 mod change;
 mod credentials;
+mod chat;
 mod drain;
 mod ladder;
 mod limits;

@@ -82,7 +82,7 @@ pub struct Detail {
     /// What a list shows.
     #[serde(flatten)]
     pub summary: Summary,
-    /// Its configuration; of its texts only the host of a URL is shown.
+    /// Its configuration; of its texts only the host of a URL and templates are shown.
     pub config: Value,
     /// The shard of its kind's group that its lane belongs to.
     pub shard: i16,

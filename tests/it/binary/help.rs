@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(super) const COMMANDS: [&str; 31] = [
+pub(super) const COMMANDS: [&str; 33] = [
     "",
     "up",
     "worker",
@@ -22,6 +22,8 @@ pub(super) const COMMANDS: [&str; 31] = [
     "subscription list",
     "subscription remove",
     "subscription explain",
+    "template",
+    "template preview",
     "event",
     "event list",
     "event show",

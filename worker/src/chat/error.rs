@@ -9,6 +9,9 @@ use tidings::{endpoint::EndpointError, pattern::PatternError};
 
 use super::{OUTPUT_BYTES_MAX, TEMPLATE_BYTES_MAX};
 
+/// What the engine says of the filters that mark text as safe elsewhere.
+const MARKS: [&str; 3] = ["filter safe ", "filter escape ", "filter e "];
+
 /// A configuration of a chat subscriber that cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -114,6 +117,10 @@ impl From<minijinja::Error> for TemplateError {
             _ => Fault::Event,
         };
         let reason = match error.detail() {
+            // Habits of other engines.
+            Some(detail) if MARKS.iter().any(|mark| detail.contains(mark)) => format!(
+                "{detail}, because everything is escaped by itself; `link(url, text)` makes a link"
+            ),
             Some(detail) => format!("{}: {detail}", error.kind()),
             None => error.kind().to_string(),
         };

@@ -98,6 +98,7 @@ fn error_says_which_line_and_what_is_wrong_there() {
         ("ok\nok\n{% if %}", 3, "syntax error"),
         ("{{ data.a | shout }}", 1, "shout"),
         ("a\n{{ nofunction() }}", 2, "nofunction"),
+        ("{{ data.a | safe }}", 1, "link(url, text)"),
         ("a\nb {% set a %}{% endset %}", 2, "everything is escaped"),
     ] {
         let error = check(Kind::Teams, "order:placed", source).unwrap_err();
