@@ -99,8 +99,8 @@ impl Output {
         if self.json { document(item) } else { print(&format!("{}\n", text::line(said))) }
     }
 
-    /// Prints a text of several lines; programs read `item`.
-    pub(crate) fn text<T: Serialize + ?Sized>(&self, item: &T, said: &str) -> Result<()> {
+    /// Prints several lines, without control characters; programs read `item`.
+    pub(crate) fn lines<T: Serialize + ?Sized>(&self, item: &T, said: &str) -> Result<()> {
         if self.json { document(item) } else { print(&format!("{}\n", text::paragraph(said))) }
     }
 

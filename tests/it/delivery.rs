@@ -2,8 +2,8 @@
 
 mod authority;
 mod change;
-mod credentials;
 mod chat;
+mod credentials;
 mod drain;
 mod ladder;
 mod limits;
