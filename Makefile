@@ -8,8 +8,8 @@
 
 # Queries are checked against .sqlx, without a database.
 export SQLX_OFFLINE := true
-# Where rustup puts cargo, for a shell that has not been opened anew since.
-export PATH := $(PATH):$(HOME)/.cargo/bin
+# Where rustup puts cargo and the installer of Go puts go, for a shell that has not been opened anew since.
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 
 CARGO ?= cargo
 INSTALL ?= yes
@@ -17,6 +17,9 @@ export INSTALL
 
 # Tests that need PgBouncer have one of these words in their path.
 POOLER_TESTS := --skip pooler --skip pgbouncer
+
+# Tests that need Python, Node and Go.
+LANGUAGE_TESTS := languages::
 
 # Tests that measure how long a takeover takes: by themselves, or they measure the other tests.
 CRASH_TESTS := crash::
@@ -57,6 +60,20 @@ has_rust() {
   [ "$${minor:-0}" -ge "$$rust_minor" ]
 }
 
+has_python() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
+# The oldest versions for which examples/sql are written.
+has_node() {
+  command -v npm >/dev/null 2>&1 && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null
+}
+
+has_go() {
+  minor=$$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+  [ "$${minor:-0}" -ge 24 ]
+}
+
+has_psql() { command -v psql >/dev/null 2>&1 || [ -x "$$(postgres_bin)/psql" ]; }
+
 as_root() { if [ "$$(id -u)" = 0 ]; then "$$@"; else sudo -n "$$@"; fi; }
 
 may_install() {
@@ -74,19 +91,20 @@ need() {
     fi
     look_for "$$@"
   fi
-  [ -n "$$packages$$rust" ] || return 0
+  [ -n "$$packages$$rust$$go" ] || return 0
   say "This needs what is not there. Install it, and try again:"
   [ -z "$$rust" ] || say "  $$rust"
+  [ -z "$$go" ] || say "  $$go"
   [ -z "$$packages" ] || say "  Debian, Ubuntu:  sudo apt-get install$$packages"
   [ -z "$$formulas" ] || say "  macOS:           brew install$$formulas"
   case "$$packages" in *gcc*) say "  macOS:           xcode-select --install" ;; esac
-  case "$$packages" in *postgresql*) say "  or set PG_BIN to the folder that has PostgreSQL's postgres, initdb and pg_ctl" ;; esac
+  case "$$packages " in *" postgresql "*) say "  or set PG_BIN to the folder that has PostgreSQL's postgres, initdb and pg_ctl" ;; esac
   exit 1
 }
 
-# look_for THING...: sets `packages`, `formulas` and `rust` to what is missing.
+# look_for THING...: sets `packages`, `formulas`, `rust` and `go` to what is missing.
 look_for() {
-  packages='' formulas='' rust=''
+  packages='' formulas='' rust='' go=''
   rust_minor=$$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' Cargo.toml)
   for thing in "$$@"; do
     case $$thing in
@@ -105,6 +123,23 @@ look_for() {
       pgbouncer)
         if ! has_pgbouncer; then
           packages="$$packages pgbouncer" formulas="$$formulas pgbouncer"
+        fi ;;
+      psql)
+        if ! has_psql; then
+          packages="$$packages postgresql-client" formulas="$$formulas postgresql@17"
+        fi ;;
+      python)
+        if ! has_python; then
+          packages="$$packages python3 python3-venv" formulas="$$formulas python"
+        fi ;;
+      node)
+        if ! has_node; then
+          packages="$$packages nodejs npm" formulas="$$formulas node"
+        fi ;;
+      go)
+        # What distributions package is usually older.
+        if ! has_go; then
+          go="Go 1.24 or later:  https://go.dev/dl, or brew install go"
         fi ;;
     esac
   done
@@ -173,7 +208,7 @@ demo: ## Runs the example shop on a database of its own; KEEP=1 stays up afterwa
 	$(CARGO) run --locked --profile demo -p tidings-example-shop$(if $(KEEP), -- --keep)
 
 test: ## Checks everything: lints, documentation, all tests, queries
-	$(RUN) need rust postgres pgbouncer
+	$(RUN) need rust postgres pgbouncer psql python node go
 	@$(MAKE) --no-print-directory lint
 	$(CARGO) build --locked -p tidings-cli
 	$(CARGO) test --locked --workspace -- $(CRASH_TESTS:%=--skip %)
@@ -181,10 +216,10 @@ test: ## Checks everything: lints, documentation, all tests, queries
 	@$(MAKE) --no-print-directory sqlx-check
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; fi
 
-test-rust: ## Runs the tests that need no PgBouncer
+test-rust: ## Runs the tests that need Rust and PostgreSQL alone
 	$(RUN) need rust postgres
 	$(CARGO) build --locked -p tidings-cli
-	$(CARGO) test --locked --workspace -- $(POOLER_TESTS)
+	$(CARGO) test --locked --workspace -- $(POOLER_TESTS) $(LANGUAGE_TESTS:%=--skip %)
 
 lint: ## Checks format, lints and documentation; a warning is an error
 	$(RUN) need rust

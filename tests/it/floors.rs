@@ -239,3 +239,22 @@ fn every_error_that_registering_raises_is_in_the_readme() {
         assert!(readme.contains(&format!("| {code} |")), "{code}");
     }
 }
+
+#[test]
+fn locks_name_no_registry() {
+    // An address in a lock binds everybody to the registry of whoever wrote it.
+    for lock in ["examples/sql/node", "tests/languages/node"] {
+        let lock = root().join(lock).join("package-lock.json");
+        let text = fs::read_to_string(&lock).unwrap();
+        let packages: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for (name, package) in packages["packages"].as_object().unwrap() {
+            assert!(package.get("resolved").is_none(), "{}: {name}", lock.display());
+            assert!(
+                name.is_empty() || package.get("integrity").is_some(),
+                "{}: {name}",
+                lock.display()
+            );
+        }
+        assert!(!text.contains("://"), "{}", lock.display());
+    }
+}

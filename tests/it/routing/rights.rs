@@ -119,6 +119,82 @@ async fn caller_cannot_run_anything_of_its_own_with_the_rights_of_the_owner() {
         .unwrap();
 }
 
+/// What the role may do in the schema, by the catalogs: `execute register_event` for example. `public` counts.
+const MAY: &str = "
+    select 'use the schema' as may where has_schema_privilege($1, 'tidings', 'usage')
+    union all
+    select 'create in the schema' where has_schema_privilege($1, 'tidings', 'create')
+    union all
+    select 'execute ' || p.proname from pg_proc p
+    where p.pronamespace = 'tidings'::regnamespace and has_function_privilege($1, p.oid, 'execute')
+    union all
+    select r.deed || ' ' || c.relname
+    from pg_class c, unnest(array['select', 'insert', 'update', 'references']) as r (deed)
+    where c.relnamespace = 'tidings'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
+      and has_any_column_privilege($1, c.oid, r.deed)
+    union all
+    select r.deed || ' ' || c.relname
+    from pg_class c, unnest(array['delete', 'truncate', 'trigger']) as r (deed)
+    where c.relnamespace = 'tidings'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
+      and has_table_privilege($1, c.oid, r.deed)
+    union all
+    select r.deed || ' ' || c.relname
+    from pg_class c, unnest(array['usage', 'select', 'update']) as r (deed)
+    where c.relnamespace = 'tidings'::regnamespace and c.relkind = 'S' and has_sequence_privilege($1, c.oid, r.deed)
+    order by 1";
+
+#[tokio::test]
+async fn caller_with_the_rights_to_register_can_register_and_nothing_else() {
+    let world = World::new(&["order:placed"]).await;
+    world.subscriber("one", "order:placed").await;
+    let role = format!("caller_{}", Uuid::new_v4().simple());
+    let grants = format!(
+        "create role {role};
+         grant usage on schema tidings to {role};
+         grant execute on function tidings.register_event, tidings.register_events to {role}"
+    );
+    sqlx::raw_sql(AssertSqlSafe(grants)).execute(&world.pool).await.unwrap();
+    let may: Vec<String> =
+        sqlx::query_scalar(MAY).bind(&role).fetch_all(&world.pool).await.unwrap();
+    assert_eq!(may, ["execute register_event", "execute register_events", "use the schema"]);
+
+    // What the catalogs say is what happens: for every relation and function that there is.
+    let mut conn = PgConnection::connect(&world.database.url()).await.unwrap();
+    let forbidden: Vec<String> = sqlx::query_scalar(
+        "select format(f, c.oid::regclass) from pg_class c,
+           unnest(array['select from %s', 'insert into %s default values', 'delete from %s', 'truncate %s']) as f
+         where c.relnamespace = 'tidings'::regnamespace and c.relkind in ('r', 'p', 'v')
+         union all
+         -- From a table of one row, because a call of a constant may be left out when the statement is planned.
+         select format('select %s(%s) from (select 1 %s offset 0) as a', p.oid::regproc,
+           (select string_agg('a' || n, ', ') from generate_series(1, p.pronargs) as n),
+           (select string_agg(', null::' || t::regtype || ' as a' || n, '')
+            from unnest(p.proargtypes::oid[]) with ordinality as u (t, n)))
+         from pg_proc p
+         where p.pronamespace = 'tidings'::regnamespace and p.prorettype <> 'trigger'::regtype
+           and p.proname not in ('register_event', 'register_events')",
+    )
+    .fetch_all(&mut conn)
+    .await
+    .unwrap();
+    assert!(forbidden.len() > 100, "{forbidden:?}");
+    sqlx::raw_sql(AssertSqlSafe(format!("set role {role}"))).execute(&mut conn).await.unwrap();
+    for statement in forbidden {
+        let attempt = sqlx::raw_sql(AssertSqlSafe(statement.clone()));
+        let refused = attempt.execute(&mut conn).await.unwrap_err();
+        let code = refused.as_database_error().and_then(|error| error.code()).unwrap();
+        assert_eq!(code, "42501", "{statement}: {refused}");
+    }
+    sqlx::raw_sql(CALLS[0]).execute(&mut conn).await.unwrap();
+    sqlx::raw_sql(CALLS[2]).execute(&mut conn).await.unwrap();
+    assert_eq!(world.value::<i64>("select count(*) from tidings.event").await, 2);
+    assert_eq!(world.pending().await, 2, "and the subscriber will hear of both");
+    sqlx::raw_sql(AssertSqlSafe(format!("drop owned by {role}; drop role {role}")))
+        .execute(&world.pool)
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn what_runs_with_the_rights_of_the_owner_looks_for_names_in_the_catalog_first() {
     let world = World::new(&[]).await;
