@@ -128,7 +128,7 @@ async fn event_is_added_with_the_two_edits_of_the_guide() {
         .value("select count(*) from tidings.event_type where type = 'project:archived'")
         .await;
     let registered: (String, Option<String>) = sqlx::query_as(
-        "select payload, telemetry from tidings.event where type = 'project:archived'",
+        "select payload::text, telemetry::text from tidings.event where type = 'project:archived'",
     )
     .fetch_one(&world.pool)
     .await
