@@ -19,11 +19,7 @@ use tokio::sync::watch;
 use crate::signal::{eventually, watched};
 
 /// What a developer's shell may have set, and what would change what a test sees.
-///
-/// Cargo tells a test which package it belongs to. A build that is started from a test would take that for its own, and
-/// each of the two would build anew what the other has built.
-const FOREIGN_PREFIXES: [&str; 5] =
-    ["TIDINGS_", "DATABASE_URL", "PG", "CARGO_PKG_", "CARGO_MANIFEST_"];
+const FOREIGN_PREFIXES: [&str; 3] = ["TIDINGS_", "DATABASE_URL", "PG"];
 
 /// A program to be started.
 #[derive(Clone, Debug)]
