@@ -1,13 +1,16 @@
 //! The binary does what its help says, and says what went wrong.
 
 mod doctor;
+mod explain;
 mod help;
 mod look;
 mod paper;
 mod refusals;
+mod replay;
 mod serve;
 mod subscribers;
 mod up;
+mod update;
 
 use std::time::Duration;
 

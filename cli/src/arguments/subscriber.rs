@@ -1,5 +1,7 @@
 //! What `subscriber` and `subscription` understand.
 
+pub(crate) mod update;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -17,6 +19,11 @@ pub(crate) enum Command {
     /// The endpoint is checked first, its addresses included.
     /// A webhook without --secret gets a fresh one, which is shown once.
     Add(Box<Add>),
+    /// Change a subscriber; what is not named stays
+    ///
+    /// Its worker goes by the change within a second or so.
+    /// With --if-version, it is refused if somebody else has changed the subscriber meanwhile.
+    Update(Box<update::Update>),
     /// List subscribers
     List(List),
     /// Show one subscriber, with its subscriptions

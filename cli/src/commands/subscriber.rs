@@ -2,6 +2,7 @@
 
 mod add;
 mod ping;
+mod update;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
@@ -43,6 +44,7 @@ enum Change {
 pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
     match command {
         Command::Add(add) => add::run(context, add).await,
+        Command::Update(arguments) => update::run(context, arguments).await,
         Command::List(list) => self::list(context, list).await,
         Command::Show(named) => show(context, named).await,
         Command::Pause(named) => change(context, named, Change::Pause).await,
@@ -194,6 +196,7 @@ fn sheet(found: &Detail, now: DateTime<Utc>) -> Sheet {
         .field("lane", format!("shard {} of {}", found.shard, summary.kind))
         .when("added", summary.created_at, now)
         .when("changed", found.updated_at, now)
+        .field("version", found.version.to_string())
         .table("Subscriptions", subscription::table(&found.subscriptions, now))
 }
 

@@ -4,13 +4,14 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(super) const COMMANDS: [&str; 31] = [
+pub(super) const COMMANDS: [&str; 34] = [
     "",
     "up",
     "worker",
     "migrate",
     "subscriber",
     "subscriber add",
+    "subscriber update",
     "subscriber list",
     "subscriber show",
     "subscriber pause",
@@ -33,6 +34,8 @@ pub(super) const COMMANDS: [&str; 31] = [
     "dead list",
     "dead show",
     "dead replay",
+    "replay",
+    "explain-route",
     "doctor",
     "completions",
     "man",

@@ -143,7 +143,8 @@ fn secret(text: &str) -> Result<Secret> {
     Ok(Secret::parse(&text)?)
 }
 
-fn check_ladder(retry: Option<&Value>) -> Result<()> {
+/// Checks a retry ladder that was given.
+pub(super) fn check_ladder(retry: Option<&Value>) -> Result<()> {
     let Some(retry) = retry else { return Ok(()) };
     let refused = |error: anyhow::Error| {
         Coded::new(Exit::Refused, "read the retry ladder")
