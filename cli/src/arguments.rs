@@ -9,6 +9,7 @@ pub(crate) mod paper;
 pub(crate) mod replay;
 pub(crate) mod serve;
 pub(crate) mod subscriber;
+pub(crate) mod template;
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -65,6 +66,9 @@ pub(crate) enum Command {
     /// Manage which events a subscriber gets
     #[command(subcommand)]
     Subscription(subscriber::SubscriptionCommand),
+    /// Try out the templates of chat messages
+    #[command(subcommand)]
+    Template(template::Command),
     /// Look at events
     #[command(subcommand)]
     Event(log::EventCommand),
@@ -74,6 +78,9 @@ pub(crate) enum Command {
     /// Look at dead letters and replay them
     #[command(subcommand)]
     Dead(log::DeadCommand),
+    /// Manage the key pair of the installation, which signs by v1a
+    #[command(subcommand)]
+    Keys(subscriber::rotate::KeysCommand),
     /// Receive webhooks on this machine, verify them, and show them
     ///
     /// What does not verify is answered with 401, as a receiver should, and the reason is shown.

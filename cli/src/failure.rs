@@ -8,6 +8,7 @@ use std::{error::Error as StdError, fmt};
 use anyhow::Error;
 use serde::Serialize;
 use tidings::endpoint::EndpointError;
+use tidings_worker::chat;
 
 use crate::exit::Exit;
 
@@ -115,6 +116,13 @@ fn of_link(link: &(dyn StdError + 'static)) -> Option<Judgement> {
     if let Some(error) = link.downcast_ref::<EndpointError>() {
         return Some((Exit::Refused, allowing(error)));
     }
+    if let Some(error) = link.downcast_ref::<chat::Error>() {
+        let hint = match error {
+            chat::Error::Endpoint(error) => allowing(error),
+            _ => None,
+        };
+        return Some((Exit::Refused, hint));
+    }
     if let Some(error) = link.downcast_ref::<tidings_worker::Error>() {
         return error.is_transient().then_some(UNREACHABLE);
     }
@@ -128,6 +136,8 @@ fn of_link(link: &(dyn StdError + 'static)) -> Option<Judgement> {
         || link.is::<tidings::secret::KeyringError>()
         || link.is::<tidings::pattern::PatternError>()
         || link.is::<tidings::scope::ScopeError>()
+        || link.is::<tidings::name::NameError>()
+        || link.is::<chat::TemplateError>()
         || link.is::<tidings::deliverer::OpenError>();
     is_refusal.then_some((Exit::Refused, None))
 }
@@ -140,6 +150,9 @@ fn of_events(error: &tidings::Error) -> Option<Judgement> {
         E::Unanswered { .. } => None,
         E::Endpoint(error) => Some((Exit::Refused, allowing(error))),
         E::Secret(_)
+        | E::Credentials(_)
+        | E::NoKeyPair { .. }
+        | E::TooManyKeys { .. }
         | E::Pattern(_)
         | E::Scope(_)
         | E::SubscriberExists { .. }
@@ -232,6 +245,9 @@ mod tests {
         );
         assert_eq!(exit(tidings::Error::SubscriberExists { name: "x".into() }), Exit::Refused);
         assert_eq!(exit(EndpointError::HttpsOnly), Exit::Refused);
+        assert_eq!(exit(chat::Error::NoUrl), Exit::Refused);
+        let chat = Error::from(chat::Error::Endpoint(EndpointError::HttpsOnly));
+        assert!(judge(&chat).1.unwrap().contains("--allow-http"));
         assert_eq!(exit(tidings::Error::Endpoint(EndpointError::HttpsOnly)), Exit::Refused);
         assert_eq!(exit(tidings_migrations::Error::Connect(refused())), Exit::Database);
         let worker = tidings_worker::Error::Unanswered { doing: "hold", source: refused() };

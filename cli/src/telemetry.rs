@@ -53,7 +53,7 @@ pub(crate) fn no_key() {
 }
 
 pub(crate) fn worker_started(name: &str, kinds: &str) {
-    tracing::info!(worker.name = name, "worker started for subscribers of kind {kinds}");
+    tracing::info!(worker.name = name, "worker started for subscribers of the kinds {kinds}");
 }
 
 pub(crate) fn draining(signal: &str, patience: Duration) {

@@ -87,6 +87,9 @@ pub struct Answer {
     pub status: Option<u16>,
     /// What went wrong, for the attempt log; kept to its first 1,000 characters.
     pub error: Option<String>,
+    /// The stored key by which the destination verifies, where that is known: the `secret_id` of a
+    /// [`SigningKey`](crate::subscriber::SigningKey). The worker writes it down now and then.
+    pub verified_by: Option<i32>,
 }
 
 /// What the worker has to do about an answer.
@@ -108,19 +111,26 @@ impl Answer {
     /// Returns an answer that the destination has the delivery.
     #[must_use]
     pub const fn delivered() -> Self {
-        Self { verdict: Verdict::Delivered, status: None, error: None }
+        Self { verdict: Verdict::Delivered, status: None, error: None, verified_by: None }
     }
 
     /// Returns an answer with `verdict`, explained by `error`.
     #[must_use]
     pub fn failed(verdict: Verdict, error: impl Into<String>) -> Self {
-        Self { verdict, status: None, error: Some(error.into()) }
+        Self { verdict, status: None, error: Some(error.into()), verified_by: None }
     }
 
     /// Adds the status of the destination.
     #[must_use]
     pub const fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
+        self
+    }
+
+    /// Adds the key by which the destination verifies, if that is known.
+    #[must_use]
+    pub const fn with_verified_by(mut self, secret_id: Option<i32>) -> Self {
+        self.verified_by = secret_id;
         self
     }
 }

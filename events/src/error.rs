@@ -6,7 +6,7 @@ use crate::{
     endpoint::EndpointError,
     pattern::PatternError,
     scope::ScopeError,
-    secret::{KeyringError, SecretError},
+    secret::{CredentialsError, KeyringError, SecretError},
 };
 
 /// The result of this crate.
@@ -155,6 +155,26 @@ pub enum Error {
     /// A signing secret that cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// Credentials that cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// A subscriber is to sign by `v1a`, and there is no key pair.
+    #[error(
+        "subscriber `{name}` is to sign by v1a, and neither it nor the installation has a key pair; give it one, or make one for the installation first"
+    )]
+    NoKeyPair {
+        /// The subscriber.
+        name: String,
+    },
+    /// So many keys sign already that another would make the header of signatures too long.
+    #[error(
+        "subscriber `{name}` has {max} old keys that still sign, and another rotation would leave one more; wait until one of them expires, or rotate with an overlap of 0, which ends all old ones now",
+        max = crate::subscriber::OLD_KEYS_MAX
+    )]
+    TooManyKeys {
+        /// The subscriber, or `system` for the installation.
+        name: String,
+    },
     /// A secret that cannot be opened.
     #[error("open the secret of subscriber `{name}`")]
     Sealed {

@@ -9,11 +9,13 @@ pub(crate) mod doctor;
 pub(crate) mod filter;
 pub(crate) mod log;
 pub(crate) mod replay;
+pub(crate) mod secret;
 pub(crate) mod subscriber;
 pub(crate) mod subscription;
 pub(crate) mod testing;
 
-use serde_json::value::RawValue;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, value::RawValue};
 use sqlx::{PgConnection, PgTransaction};
 use uuid::Uuid;
 
@@ -136,7 +138,18 @@ pub(crate) struct LaneRow {
     pub(crate) disabled: bool,
     pub(crate) deleted: bool,
     pub(crate) retry_after_ms: Option<i64>,
+    pub(crate) breaker: Option<serde_json::Value>,
+    /// The database's clock.
+    pub(crate) now: DateTime<Utc>,
+    /// What is sealed for it, newest first; the lists below go with it.
+    pub(crate) secret_ids: Vec<i32>,
+    /// Whose each is: the subscriber's, or the installation's.
+    pub(crate) owners: Vec<i32>,
+    pub(crate) purposes: Vec<String>,
+    pub(crate) legacy: Vec<bool>,
     pub(crate) sealed: Vec<Vec<u8>>,
+    /// By the database's clock when it was read.
+    pub(crate) expires_in_ms: Vec<Option<i64>>,
 }
 
 pub(crate) async fn lanes(conn: &mut PgConnection, ids: &[i32]) -> Result<Vec<LaneRow>> {
@@ -152,6 +165,25 @@ pub(crate) async fn disable(conn: &mut PgConnection, id: i32, reason: &str) -> R
         .await
         .map_err(Error::unanswered("disable the subscriber"))?;
     Ok(done.rows_affected() > 0)
+}
+
+pub(crate) async fn note_health(
+    conn: &mut PgConnection,
+    id: i32,
+    (worker_id, term): (Uuid, i64),
+    (trouble, turn): (Option<Value>, Option<&str>),
+) -> Result<bool> {
+    sqlx::query_scalar!(
+        r#"select tidings.note_health_v1($1, $2, $3, $4, $5) as "noted!""#,
+        id,
+        worker_id,
+        term,
+        trouble,
+        turn,
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(Error::unanswered("write down how the destination is doing"))
 }
 
 pub(crate) async fn hold_back(conn: &mut PgConnection, id: i32, floor_ms: i64) -> Result<()> {

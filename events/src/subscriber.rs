@@ -5,22 +5,36 @@
 //! Our own lane, which expands large fan-outs, is neither listed nor found nor changed here.
 
 mod add;
+mod credentials;
+mod health;
+mod key;
 mod mask;
+mod publish;
+mod rotate;
 mod update;
 mod view;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use sqlx::PgConnection;
+use tokio::time::Instant;
 
 pub use self::{
     add::{Added, CONFIG_BYTES_MAX, NewSubscriber, add},
+    credentials::set_credentials,
+    health::{Ailing, Note, Trouble, Turn, note_health},
+    key::{Key, Purpose, SigningKey},
+    publish::{KeyOwner, jwks},
+    rotate::{
+        NewKey, OLD_KEYS_MAX, OVERLAP_DEFAULT, OVERLAP_MAX, Rotated, Rotation, rotate,
+        rotate_installation,
+    },
     update::{Update, update},
     view::{Detail, Filter, State, StoredSecret, Summary, find, list},
 };
 use crate::{
-    Error, Result,
-    secret::{Keyring, Secret},
+    Result,
+    secret::{Credentials, Keyring},
     store,
 };
 
@@ -30,8 +44,8 @@ const WEBHOOK: &str = "webhook";
 /// The lane of our own work.
 const SYSTEM_LANE: i32 = 0;
 
-/// A subscriber as a deliverer sees it, its secrets in clear.
-#[derive(Clone, Debug)]
+/// A subscriber as a deliverer sees it, its secrets in clear; `Debug` shows none of them.
+#[derive(Clone)]
 pub struct Subscriber {
     /// The lane.
     pub subscriber_id: i32,
@@ -43,8 +57,12 @@ pub struct Subscriber {
     pub kind: String,
     /// What the deliverer needs to know, a JSON object; its shape is the deliverer's.
     pub config: serde_json::Value,
-    /// The secrets that sign, newest first; empty for kinds that do not sign.
-    pub secrets: Vec<Secret>,
+    /// The keys that sign, newest first; empty for kinds that do not sign.
+    ///
+    /// One that expires stops signing at its time, without the subscriber being read again.
+    pub secrets: Vec<SigningKey>,
+    /// What it asks for before it listens.
+    pub credentials: Option<Credentials>,
 }
 
 /// A lane as its owner works it.
@@ -68,6 +86,22 @@ pub struct Lane {
     pub stopped: bool,
     /// How long nothing is to be sent.
     pub retry_after: Option<Duration>,
+    /// What the owner before has written down about its destination; `None` while all is well.
+    pub trouble: Option<Trouble>,
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber")
+            .field("subscriber_id", &self.subscriber_id)
+            .field("tenant", &self.tenant)
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("config", &mask::mask(&self.config))
+            .field("secrets", &self.secrets)
+            .field("credentials", &self.credentials)
+            .finish()
+    }
 }
 
 /// Reads the lanes of `ids`; those that do not exist are left out.
@@ -80,8 +114,10 @@ pub async fn lanes(
     keyring: Option<&Keyring>,
     ids: &[i32],
 ) -> Result<Vec<Lane>> {
+    // Before the query, so that no key is taken to sign for longer than the database says.
+    let began = Instant::now();
     let rows = store::lanes(conn, ids).await?;
-    Ok(rows.into_iter().map(|row| row.open(keyring)).collect())
+    Ok(rows.into_iter().map(|row| row.open(keyring, began)).collect())
 }
 
 /// Reads a subscriber with its secrets in clear, to deliver something to it out of turn, a ping for example; `None` if
@@ -98,8 +134,9 @@ pub async fn open(
     if id == SYSTEM_LANE {
         return Ok(None);
     }
+    let began = Instant::now();
     let rows = store::lanes(conn, &[id]).await?;
-    let lane = rows.into_iter().find(|row| !row.deleted).map(|row| row.open(keyring));
+    let lane = rows.into_iter().find(|row| !row.deleted).map(|row| row.open(keyring, began));
     lane.map(|lane| lane.subscriber).transpose()
 }
 
@@ -159,21 +196,33 @@ pub async fn hold_back(conn: &mut PgConnection, id: i32, floor: Duration) -> Res
     store::hold_back(conn, id, i64::try_from(floor.as_millis()).unwrap_or(i64::MAX)).await
 }
 
+/// Notes that the receiver verifies by the key in this row, and answers whether that was written down: it is at most
+/// once an hour.
+///
+/// # Errors
+///
+/// The database did not answer.
+pub async fn note_verified(conn: &mut PgConnection, secret_id: i32) -> Result<bool> {
+    store::secret::note_verified(conn, secret_id).await
+}
+
 /// Returns what a sealed secret is bound to: it opens for this subscriber alone.
 #[must_use]
-pub(crate) fn owner(id: i32) -> Vec<u8> {
+fn owner(id: i32) -> Vec<u8> {
     format!("subscriber:{id}").into_bytes()
 }
 
 impl store::LaneRow {
-    fn open(self, keyring: Option<&Keyring>) -> Lane {
-        let subscriber = self.secrets(keyring).map(|secrets| Subscriber {
+    fn open(self, keyring: Option<&Keyring>, began: Instant) -> Lane {
+        let opened = self.unseal(keyring, began);
+        let subscriber = opened.map(|(secrets, credentials)| Subscriber {
             subscriber_id: self.subscriber_id,
             tenant: self.tenant.clone(),
             name: self.name.clone(),
             kind: self.kind.clone(),
             config: self.config.clone(),
             secrets,
+            credentials,
         });
         Lane {
             subscriber,
@@ -187,23 +236,8 @@ impl store::LaneRow {
                 .retry_after_ms
                 .and_then(|ms| u64::try_from(ms).ok())
                 .map(Duration::from_millis),
+            trouble: self.breaker.as_ref().and_then(|stored| Trouble::read(stored, self.now)),
             kind: self.kind,
         }
-    }
-
-    fn secrets(&self, keyring: Option<&Keyring>) -> Result<Vec<Secret>> {
-        let owner = owner(self.subscriber_id);
-        self.sealed
-            .iter()
-            .map(|sealed| {
-                let Some(keyring) = keyring else {
-                    return Err(Error::NoKey { name: self.name.clone() });
-                };
-                let opened = keyring
-                    .open(sealed, &owner)
-                    .map_err(|source| Error::Sealed { name: self.name.clone(), source })?;
-                Ok(Secret::from_bytes(&opened)?)
-            })
-            .collect()
     }
 }

@@ -3,12 +3,15 @@
 mod doctor;
 mod explain;
 mod help;
+mod listen;
 mod look;
 mod paper;
 mod refusals;
 mod replay;
+mod rotate;
 mod serve;
 mod subscribers;
+mod template;
 mod up;
 mod update;
 

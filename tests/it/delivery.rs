@@ -1,12 +1,18 @@
 //! What is registered is delivered: promptly, at least once, in order where asked for, and given up only by the rules.
 
+mod authority;
 mod change;
+mod chat;
+mod credentials;
 mod drain;
 mod ladder;
 mod limits;
 mod log;
 mod panic;
+mod profile;
 mod removal;
+mod rotation;
+mod signing;
 mod silence;
 mod webhook;
 

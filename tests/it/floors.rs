@@ -18,7 +18,7 @@ const FLOORS: &[(&str, &str, u8)] = &[
     ("cli", "tidings-cli", 4),
 ];
 
-const BESIDE: &[&str] = &["bench", "examples/shop", "tests"];
+const BESIDE: &[&str] = &["bench", "examples/orchest", "examples/shop", "tests"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

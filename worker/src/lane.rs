@@ -14,7 +14,7 @@ use tidings_ownership::ShardId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{bucket::Bucket, ladder::Ladder, roster::Opened, store::Key};
+use crate::{bucket::Bucket, health::Health, ladder::Ladder, roster::Opened, store::Key};
 
 /// How often a lane is read from its beginning, as a backstop that should find nothing.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
@@ -49,6 +49,7 @@ pub(crate) struct Lane {
     pub(crate) term: i64,
     pub(crate) terms: Terms,
     pub(crate) bucket: Option<Bucket>,
+    pub(crate) health: Health,
     /// Drops what is in flight when the term is gone.
     pub(crate) cancel: CancellationToken,
     /// One delivery at a time, because owners of its shard died.
@@ -102,12 +103,18 @@ pub(crate) struct Progress {
 }
 
 impl Lane {
-    pub(crate) fn new(shard: ShardId, term: i64, terms: Terms, now: Instant) -> Self {
+    pub(crate) fn new(
+        (shard, term): (ShardId, i64),
+        terms: Terms,
+        health: Health,
+        now: Instant,
+    ) -> Self {
         Self {
             shard,
             term,
             bucket: terms.rate_per_s.map(|rate| Bucket::new(rate, now)),
             terms,
+            health,
             cancel: CancellationToken::new(),
             careful: false,
             known: HashMap::new(),
@@ -169,12 +176,17 @@ impl Lane {
         if self.terms.stopped || self.not_before.is_some_and(|floor| now < floor) {
             return 0;
         }
-        let slots = if self.careful { 1 } else { self.terms.in_flight_max };
+        let slots = self.health.slots(self.slots(), self.in_flight, now);
         let free = slots.saturating_sub(self.in_flight);
         match &mut self.bucket {
             Some(bucket) => free.min(bucket.available(now)),
             None => free,
         }
+    }
+
+    /// Returns how many deliveries may be in flight while the destination is well.
+    pub(crate) const fn slots(&self) -> usize {
+        if self.careful { 1 } else { self.terms.in_flight_max }
     }
 
     /// Returns when a lane without capacity may have some again by the passing of time alone.
@@ -184,6 +196,9 @@ impl Lane {
         }
         match self.not_before {
             Some(floor) if now < floor => Some(floor),
+            _ if self.health.slots(self.slots(), self.in_flight, now) == 0 => {
+                self.health.reopens_at(now)
+            }
             _ => self.bucket.map(|bucket| now + bucket.wait()),
         }
     }
@@ -259,6 +274,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
+    use crate::health::Rules;
 
     fn at(second: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
@@ -272,7 +288,8 @@ mod tests {
             rate_per_s,
             stopped: false,
         };
-        Lane::new(ShardId { group: "memory".into(), shard: 0 }, 1, terms, Instant::now())
+        let shard = ShardId { group: "memory".into(), shard: 0 };
+        Lane::new((shard, 1), terms, Health::new(Rules::default()), Instant::now())
     }
 
     fn read(last: i64, end: bool, bound: i64) -> Progress {

@@ -2,8 +2,10 @@
 
 mod bound;
 mod bucket;
+pub mod chat;
 pub mod error;
 mod flight;
+pub mod health;
 pub mod ladder;
 mod lane;
 mod listener;
@@ -23,6 +25,7 @@ pub mod worker;
 pub use tidings_ownership::Session;
 
 pub use self::{
+    chat::Chat,
     error::{Error, Result},
     ladder::Ladder,
     log::AttemptLog,

@@ -99,6 +99,7 @@ async fn look_after(database: &Database, retention: Retention) -> Result<(), sql
         telemetry::partitions_near_end(ahead.unwrap_or(0));
     }
     clear_deleted(database).await?;
+    prune_secrets(database).await?;
     bury_stale(database, retention.events).await?;
     retire(database, "event", retention.events).await?;
     retire(database, "attempt", retention.attempts).await?;
@@ -123,6 +124,21 @@ async fn clear_deleted(database: &Database) -> Result<(), sqlx::Error> {
         }
         telemetry::pruned("deliveries of deleted subscribers removed", removed.unsigned_abs());
     }
+}
+
+/// Removes the keys that sign no more, and what they were is then known to nobody here.
+async fn prune_secrets(database: &Database) -> Result<(), sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let removed =
+        sqlx::query("delete from tidings.secret k where k.expires_at <= clock_timestamp()")
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+    tx.commit().await?;
+    if removed > 0 {
+        telemetry::pruned("expired keys of subscribers removed", removed);
+    }
+    Ok(())
 }
 
 async fn bury_stale(database: &Database, age: Duration) -> Result<(), sqlx::Error> {

@@ -12,7 +12,9 @@
 
 mod apply;
 mod compose;
+mod note;
 mod shards;
+mod verified;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
@@ -29,10 +31,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::note::Notes;
 use crate::{
     Result,
     bound::Bound,
     flight::Landed,
+    health::{self, Health},
     lane::Lane,
     log::AttemptLog,
     roster::Roster,
@@ -59,6 +63,8 @@ pub(crate) struct Shared {
     /// One permit: careful deliveries are alone in the process.
     pub(crate) careful: Arc<Semaphore>,
     pub(crate) counters: Arc<Counters>,
+    /// What is done about destinations that are not well.
+    pub(crate) health: health::Rules,
     /// How many pumps there are.
     pub(crate) pumps: usize,
 }
@@ -76,6 +82,8 @@ pub(crate) enum Message {
     Found(Arc<[Pending]>),
     /// The database knows that a lane is held back.
     HeldBack(i32),
+    /// The database knows how the destination of a lane is doing, or cannot be told now.
+    Noted(i32),
 }
 
 /// The engine.
@@ -108,6 +116,8 @@ pub(crate) struct State {
     loading: HashSet<i32>,
     /// Lanes whose subscribers have changed and are to be read again.
     stale: HashSet<i32>,
+    /// How destinations are doing, on its way to the database.
+    notes: Notes,
     /// Lanes that are not ours, and when that was found out.
     foreign: HashMap<i32, Instant>,
     /// Shards that were given back and are still in the holdings.
@@ -125,6 +135,7 @@ pub(crate) struct State {
     /// No call before: the last one failed.
     pause_until: Option<Instant>,
     swept_idle_at: Option<Instant>,
+    verified: verified::Verified,
 }
 
 impl Pump {
@@ -171,6 +182,7 @@ impl Pump {
                     lane.noted(now);
                 }
             }
+            Message::Noted(id) => self.health_noted(id, now),
         }
     }
 
@@ -270,6 +282,7 @@ impl Pump {
         let idle = self.state.swept_idle_at.get_or_insert(now);
         if now.duration_since(*idle) > IDLE_MAX / 4 {
             *idle = now;
+            self.state.verified.sweep(now);
             self.state.foreign.retain(|_, at| now.duration_since(*at) < FOREIGN_MAX);
             self.state.lanes.retain(|_, lane| {
                 !lane.is_drained()
@@ -277,6 +290,8 @@ impl Pump {
                     || lane.wake_at.is_some()
                     || now.duration_since(lane.used_at) < IDLE_MAX
             });
+            let State { lanes, notes, .. } = &mut self.state;
+            notes.retain(|id| lanes.contains_key(&id));
         }
     }
 
@@ -342,17 +357,21 @@ impl Pump {
                 &self.shared.database,
                 (&self.holdings, &shard, term),
             );
+            let rules = self.health_rules(&shard);
             let lane = match self.state.lanes.get_mut(&id) {
                 Some(lane) if lane.term == term => {
                     lane.change(terms, now);
+                    if read.trouble.is_none() && self.state.notes.is_known(id, began) {
+                        // A person has resumed the subscriber.
+                        lane.health = Health::new(rules);
+                    }
                     lane
                 }
-                _ => self
-                    .state
-                    .lanes
-                    .entry(id)
-                    .insert_entry(Lane::new(shard.clone(), term, terms, now))
-                    .into_mut(),
+                _ => {
+                    let health = Health::resume(rules, read.trouble.as_ref(), now);
+                    let lane = Lane::new((shard.clone(), term), terms, health, now);
+                    self.state.lanes.entry(id).insert_entry(lane).into_mut()
+                }
             };
             lane.held_back(retry_after.map(|floor| now + floor), began);
             self.enqueue(id);

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use tidings::subscriber::Note;
 use tidings_ownership::ShardId;
 
 use crate::{
@@ -164,6 +165,42 @@ pub(crate) fn shard_released(shard: &ShardId, term: i64) {
 
 pub(crate) fn disabled(lane: i32, reason: &str) {
     tracing::warn!(subscriber.id = lane, reason, "subscriber disabled; its deliveries wait");
+}
+
+/// Per event it is told for debugging only; a template that fails once usually fails for every event.
+pub(crate) fn template_failed(lane: i32, pattern: &str, line: Option<usize>, is_first: bool) {
+    if is_first {
+        tracing::warn!(
+            subscriber.id = lane,
+            pattern,
+            line,
+            "the template for {pattern} failed; the default message is posted, and the attempts say why"
+        );
+    } else {
+        tracing::debug!(
+            subscriber.id = lane,
+            pattern,
+            line,
+            "the template for {pattern} failed again"
+        );
+    }
+}
+
+pub(crate) fn health_turned(lane: i32, note: &Note) {
+    match note.trouble {
+        Some(trouble) if trouble.open.is_some() => tracing::warn!(
+            subscriber.id = lane,
+            failures = trouble.failures,
+            pause_ms = trouble.open.unwrap_or_default().as_millis(),
+            "destination cannot be reached; one delivery is tried after a pause"
+        ),
+        Some(trouble) => tracing::info!(
+            subscriber.id = lane,
+            failures = trouble.failures,
+            "destination is failing"
+        ),
+        None => tracing::info!(subscriber.id = lane, "destination takes deliveries again"),
+    }
 }
 
 pub(crate) fn not_noted(lane: i32, error: &Error) {

@@ -1,14 +1,15 @@
 //! Sends events to webhooks, the way Standard Webhooks asks.
 //!
 //! One request per delivery: `POST` with the body `{"type":…,"timestamp":…,"data":…}`, signed over `id.timestamp.body`
-//! with every secret of the subscriber.
+//! with every key of the subscriber that signs at the time; or in the profile of Orchest, where a receiver was written
+//! for it.
 //! A receiver is a stranger, so nothing it says is believed and nothing it does is waited for without a bound:
 //! forbidden addresses are refused when the name is resolved and again when the connection is there, redirects are not
 //! followed, and answers are bounded in bytes and in time.
 //! Nothing here retries, waits or records; that is the worker's business.
 //!
 //! ```text
-//! Subscriber ─open─▶ Target ─attempt─▶ Message: body, headers, Signer
+//! Subscriber ─open─▶ Target ─attempt─▶ Format: Message, with body and headers ◀── Signer
 //!                       │                 │
 //!                       │              Client: Guard (names), TLS
 //!                       ▼                 │
@@ -19,7 +20,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use reqwest::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tidings::{
     deliverer::{Deliverer, Destination, OpenError, Verdict},
     endpoint::{EndpointError, Policy, TIMEOUT_DEFAULT},
@@ -27,16 +28,19 @@ use tidings::{
 };
 use uuid::Uuid;
 
-use self::{message::Message, resolve::Guard, target::Target};
+use self::{client::Own, resolve::Guard, target::Target};
 
 mod answer;
 pub(crate) mod caller;
 mod client;
 mod failure;
+mod format;
 mod mask;
 mod message;
+mod orchest;
 mod resolve;
 mod retry_after;
+mod share;
 mod sign;
 mod snippet;
 pub(crate) mod target;
@@ -76,7 +80,8 @@ pub struct Settings {
     ///
     /// A longer body costs its connection, which is then not used again.
     pub body_bytes_max: usize,
-    /// Certificates (DER) that are trusted beside those of the operating system.
+    /// Certificates (DER) that are trusted beside those of the operating system; not by an endpoint with a `ca` of its
+    /// own.
     pub trusted_certificates: Vec<Vec<u8>>,
 }
 
@@ -122,6 +127,8 @@ pub struct Ping {
 /// What all targets share.
 pub(crate) struct Inner {
     client: Client,
+    /// The clients of endpoints with certificates of their own.
+    own: Own,
     /// Whether there is any certificate to trust.
     trusts: bool,
     settings: Settings,
@@ -168,21 +175,15 @@ impl Webhook {
     ///
     /// The future may be dropped at any await point.
     pub async fn check(&self, config: &Value) -> Result<(), EndpointError> {
-        let Inner { settings, guard, .. } = &*self.inner;
-        let endpoint = Config::read(config)?.check(&settings.policy)?;
-        if endpoint.literal().is_some() {
-            return Ok(());
-        }
-        let Err(error) = guard.addresses(&endpoint.host()).await else { return Ok(()) };
-        match error.downcast::<EndpointError>() {
-            Ok(refused) => Err(*refused),
-            Err(_unresolved) => Ok(()),
-        }
+        let config = Config::read(config)?;
+        let endpoint = config.check(self.policy())?;
+        config.ca.as_deref().map(client::roots).transpose()?;
+        self.check_addresses(&endpoint).await
     }
 
     /// Sends a test event to `subscriber`, once, signed like any other; nothing is recorded.
     ///
-    /// The subscriber need not be stored yet. `ping_id` becomes the `webhook-id`.
+    /// The subscriber need not be stored yet. `ping_id` becomes the `webhook-id`, or the `X-Orchest-Delivery`.
     ///
     /// # Errors
     ///
@@ -193,8 +194,7 @@ impl Webhook {
     /// The future may be dropped at any await point; the ping may have been sent by then.
     pub async fn ping(&self, subscriber: &Subscriber, ping_id: Uuid) -> Result<Ping, OpenError> {
         let target = Target::open(Arc::clone(&self.inner), subscriber)?;
-        let data = json!({ "subscriber": subscriber.name, "tenant": subscriber.tenant });
-        let message = Message::new(ping_id, PING, (self.inner.clock)(), &data);
+        let message = target.format.ping(ping_id, (self.inner.clock)(), subscriber);
         let attempt = target.attempt(message).await;
         Ok(Ping {
             verdict: attempt.answer.verdict,
@@ -253,7 +253,8 @@ impl Builder {
             timeout: settings.connect_timeout * 4 / 5,
         };
         let (client, trusts) = client::build(&settings, guard.clone())?;
-        Ok(Webhook { inner: Arc::new(Inner { client, trusts, settings, guard, clock }) })
+        let own = Own::default();
+        Ok(Webhook { inner: Arc::new(Inner { client, own, trusts, settings, guard, clock }) })
     }
 }
 
@@ -263,6 +264,13 @@ impl fmt::Debug for Builder {
             .field("settings", &self.settings)
             .field("resolver", &self.resolver)
             .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Returns the client that trusts the certificates of `ca` (PEM) and no others.
+    fn client_trusting(&self, ca: &str) -> Result<Client, EndpointError> {
+        self.own.trusting(ca, &self.settings, &self.guard)
     }
 }
 

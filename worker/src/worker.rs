@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, Result, listener,
+    Error, Result, health, listener,
     log::AttemptLog,
     maintenance::{self, Retention},
     pump::{Pump, Shared, State},
@@ -49,6 +49,7 @@ impl Worker {
             host: String::new(),
             retention: Retention::default(),
             drain_max: DRAIN_MAX,
+            health: health::Rules::default(),
         }
     }
 }
@@ -68,6 +69,7 @@ pub struct Builder {
     host: String,
     retention: Retention,
     drain_max: Duration,
+    health: health::Rules,
 }
 
 impl Builder {
@@ -125,6 +127,13 @@ impl Builder {
         self
     }
 
+    /// Says what is done about destinations that are not well; by default they are slowed down, held up and at last
+    /// disabled.
+    pub fn health(mut self, rules: health::Rules) -> Self {
+        self.health = rules;
+        self
+    }
+
     /// Sets how long a worker that is told to stop waits for what is in flight; the default is 30 s.
     pub fn drain_max(mut self, drain_max: Duration) -> Self {
         self.drain_max = drain_max;
@@ -167,6 +176,7 @@ impl Builder {
             durable: self.durable,
             careful: Arc::new(Semaphore::new(1)),
             counters: Arc::clone(&counters),
+            health: self.health,
             pumps: self.pumps,
         };
         let tasks = self.start(&Arc::new(shared), &held, &stop);

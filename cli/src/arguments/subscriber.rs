@@ -1,5 +1,6 @@
 //! What `subscriber` and `subscription` understand.
 
+pub(crate) mod rotate;
 pub(crate) mod update;
 
 use std::time::Duration;
@@ -24,6 +25,12 @@ pub(crate) enum Command {
     /// Its worker goes by the change within a second or so.
     /// With --if-version, it is refused if somebody else has changed the subscriber meanwhile.
     Update(Box<update::Update>),
+    /// Give a subscriber a new secret or key pair; old ones go on signing for a while
+    ///
+    /// A new secret is shown once: hand it to the subscriber within the overlap.
+    Rotate(rotate::Rotate),
+    /// Print the public keys by which a subscriber verifies, as a JSON Web Key Set
+    Jwks(Named),
     /// List subscribers
     List(List),
     /// Show one subscriber, with its subscriptions
@@ -32,7 +39,7 @@ pub(crate) enum Command {
     Pause(Named),
     /// Go on with deliveries, after a pause or after the system has disabled the subscriber
     Resume(Named),
-    /// Send a test event to a webhook, once, signed like any other
+    /// Send a test event to a webhook, once, signed like any other; or a test message to a chat service
     Ping(Named),
     /// Remove a subscriber, its subscriptions, and what waits for it
     Remove(Named),
@@ -86,12 +93,14 @@ pub(crate) struct Add {
     #[command(flatten)]
     pub(crate) tenant: Tenant,
 
-    /// Which deliverer serves it
+    /// Which deliverer serves it: webhook, slack, teams, discord, or one of the application's own
     #[arg(long, default_value = "webhook", value_name = "KIND")]
     pub(crate) kind: String,
 
-    /// Where a webhook is called
-    #[arg(long, value_name = "URL", required_if_eq("kind", "webhook"))]
+    /// Where a webhook is called; for a chat service, the incoming webhook that it made
+    #[arg(long, value_name = "URL", required_if_eq_any([
+        ("kind", "webhook"), ("kind", "slack"), ("kind", "teams"), ("kind", "discord"),
+    ]))]
     pub(crate) url: Option<String>,
 
     /// A header that is sent along; repeatable
@@ -102,8 +111,14 @@ pub(crate) struct Add {
     #[arg(long, value_name = "DURATION", value_parser = duration::within(TIMEOUT_MIN..=TIMEOUT_MAX))]
     pub(crate) timeout: Option<Duration>,
 
+    /// The template of a chat service's messages for an event type or pattern; repeatable, `@FILE` reads a file
+    ///
+    /// The most specific one is used, and the default message where there is none.
+    #[arg(long = "template", value_name = "PATTERN=TEMPLATE", value_parser = template)]
+    pub(crate) templates: Vec<(String, String)>,
+
     /// What another kind of deliverer needs to know, a JSON object
-    #[arg(long, value_name = "JSON", value_parser = json, conflicts_with_all = ["url", "headers", "timeout"])]
+    #[arg(long, value_name = "JSON", value_parser = json, conflicts_with_all = ["url", "headers", "timeout", "templates"])]
     pub(crate) config: Option<Value>,
 
     /// The secret that signs, `whsec_…`; `-` reads it from standard input
@@ -201,7 +216,13 @@ fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn json(text: &str) -> Result<Value, String> {
+fn template(text: &str) -> Result<(String, String), String> {
+    let (pattern, template) =
+        text.split_once('=').ok_or("write it like `order:placed=Order {{ data.number }}`")?;
+    Ok((pattern.trim().to_owned(), template.to_owned()))
+}
+
+pub(super) fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))
 }
 
@@ -215,5 +236,12 @@ mod tests {
         assert_eq!(header("X-Api-Key: a:b "), pair("X-Api-Key", "a:b"));
         assert_eq!(header("x-empty:"), pair("x-empty", ""));
         assert!(header("no colon").unwrap_err().contains("x-api-key"));
+    }
+
+    #[test]
+    fn template_is_split_at_its_first_equals_sign() {
+        let split = template("order:*={% if data.a == 1 %}x{% endif %}").unwrap();
+        assert_eq!(split, ("order:*".to_owned(), "{% if data.a == 1 %}x{% endif %}".to_owned()));
+        assert!(template("no sign").unwrap_err().contains("order:placed="));
     }
 }

@@ -53,14 +53,17 @@ async fn list(context: &Context, list: &EventList) -> Result<()> {
 async fn show(context: &Context, id: Uuid) -> Result<()> {
     let mut database = context.open().await?;
     let mut tx = database.begin().await?;
-    let found = log::event(&mut tx, id).await?.ok_or_else(|| {
-        Coded::new(Exit::NotFound, format!("there is no event {id}, or no more"))
-            .hint(format!("dead letters outlive their event: `tidings dead list --event {id}`"))
-    })?;
+    let found = log::event(&mut tx, id).await?.ok_or_else(|| missing(id))?;
     let now = now(&mut tx).await?;
     tx.rollback().await?;
     database.close().await?;
     context.output.show(&found, || sheet(&found, now))
+}
+
+/// Returns the error for an event that is not there.
+pub(super) fn missing(id: Uuid) -> Coded {
+    Coded::new(Exit::NotFound, format!("there is no event {id}, or no more"))
+        .hint(format!("dead letters outlive their event: `tidings dead list --event {id}`"))
 }
 
 fn table(found: &[EventSummary], now: DateTime<Utc>) -> Table {

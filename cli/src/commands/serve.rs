@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use sqlx::PgPool;
 use tidings::subscriber;
-use tidings_worker::{Running, Worker};
+use tidings_worker::{Running, Worker, chat};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The kinds that the binary serves.
-pub(super) const KINDS: &str = "webhook";
+pub(super) const KINDS: [&str; 4] = ["webhook", "slack", "teams", "discord"];
 
 /// What the worker borrows beside the connections of its own.
 const CONNECTIONS: u32 = 10;
@@ -63,7 +63,7 @@ impl Service {
         check_keys(place, keys).await?;
         let pool = place.pool(CONNECTIONS, serve.session == Session::Pooled).await?;
         let mut builder = Worker::builder(pool.clone())
-            .deliverer(webhook)
+            .deliverer(webhook.clone())
             .session(serve.session.into())
             .lease(serve.lease)
             .attempt_log(serve.attempt_log.into())
@@ -72,12 +72,15 @@ impl Service {
             .host(name(serve))
             .retention(serve.retention())
             .drain_max(serve.drain_timeout);
+        for chat in chat::all(&webhook) {
+            builder = builder.deliverer(chat);
+        }
         if let Some(keys) = keys {
             builder = builder.keyring(keys.keyring.clone());
         }
         let shutdown = CancellationToken::new();
         let running = builder.spawn(shutdown.clone()).await?;
-        telemetry::worker_started(&name(serve), KINDS);
+        telemetry::worker_started(&name(serve), &KINDS.join(", "));
         Ok(Self { running, shutdown, pool, patience: serve.drain_timeout })
     }
 

@@ -8,9 +8,11 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
-use tidings::subscriber::{self, Detail, Filter, State, Summary};
+use tidings::subscriber::{self, Detail, Filter, Purpose, State, StoredSecret, Summary};
 
-use super::subscription;
+use super::{keys, subscription};
+
+pub(super) use self::add::secret;
 use crate::{
     arguments::subscriber::{Command, List, Named},
     connection::now,
@@ -45,6 +47,8 @@ pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
     match command {
         Command::Add(add) => add::run(context, add).await,
         Command::Update(arguments) => update::run(context, arguments).await,
+        Command::Rotate(arguments) => keys::rotate(context, arguments).await,
+        Command::Jwks(named) => keys::jwks(context, Some(named)).await,
         Command::List(list) => self::list(context, list).await,
         Command::Show(named) => show(context, named).await,
         Command::Pause(named) => change(context, named, Change::Pause).await,
@@ -174,11 +178,8 @@ fn table(found: &[Summary], now: DateTime<Utc>) -> Table {
 fn sheet(found: &Detail, now: DateTime<Utc>) -> Sheet {
     let summary = &found.summary;
     let tenant = Some(&summary.tenant).filter(|tenant| !tenant.is_empty());
-    let secrets = found.secrets.iter().map(|secret| {
-        let until = secret.expires_at.map(|at| format!(", signs until {}", when::both(at, now)));
-        format!("made {}{}", when::both(secret.created_at, now), until.unwrap_or_default())
-    });
-    let secrets = secrets.collect::<Vec<_>>().join("; ");
+    let secrets = found.secrets.iter().map(|secret| stored(secret, now)).collect::<Vec<_>>();
+    let secrets = secrets.join("; ");
     Sheet::new()
         .field("name", &summary.name)
         .field("id", summary.subscriber_id.to_string())
@@ -198,6 +199,23 @@ fn sheet(found: &Detail, now: DateTime<Utc>) -> Sheet {
         .when("changed", found.updated_at, now)
         .field("version", found.version.to_string())
         .table("Subscriptions", subscription::table(&found.subscriptions, now))
+}
+
+/// Says what a stored secret is for and since when, never what it is.
+fn stored(secret: &StoredSecret, now: DateTime<Utc>) -> String {
+    let mut parts = Vec::new();
+    match secret.purpose {
+        Purpose::Signing => {}
+        Purpose::KeyPair => parts.push("key pair".to_owned()),
+        Purpose::Credentials => parts.push("credentials".to_owned()),
+    }
+    parts.extend(secret.fingerprint.clone());
+    parts.push(format!("made {}", when::both(secret.created_at, now)));
+    parts.extend(secret.expires_at.map(|at| format!("signs until {}", when::both(at, now))));
+    let verified = secret.last_verified_at;
+    parts.extend(verified.map(|at| format!("last verified {}", when::both(at, now))));
+    parts.extend(secret.public_key.as_ref().map(|key| format!("public key {key}")));
+    parts.join(", ")
 }
 
 fn state(summary: &Summary, now: DateTime<Utc>) -> String {

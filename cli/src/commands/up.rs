@@ -33,7 +33,7 @@ struct Started {
     database: Database,
     key: Key,
     worker: String,
-    kinds: [&'static str; 1],
+    kinds: [&'static str; 4],
 }
 
 #[derive(Debug, Serialize)]
@@ -169,7 +169,7 @@ impl Started {
             database: Database { place: place.shown(), embedded },
             key: Key { id: keys.id().to_string(), source: keys.source.clone() },
             worker: serve::name(serve),
-            kinds: [KINDS],
+            kinds: KINDS,
         })
     }
 
@@ -192,7 +192,7 @@ impl Started {
         };
         sheet
             .field("key", format!("{} from {}", key.id, key.source))
-            .field("worker", format!("{worker}, for subscribers of kind {KINDS}"))
+            .field("worker", format!("{worker}, for subscribers of the kinds {}", KINDS.join(", ")))
             .field("stop", "Ctrl-C lets what is in flight finish; a second one stops at once")
     }
 }

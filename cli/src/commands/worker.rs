@@ -16,7 +16,7 @@ struct Started {
     pid: u32,
     database: String,
     worker: String,
-    kinds: [&'static str; 1],
+    kinds: [&'static str; 4],
     key_id: Option<String>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn run(context: &Context, serve: &Serve) -> Result<()> {
         pid: std::process::id(),
         database: place.shown(),
         worker: serve::name(serve),
-        kinds: [KINDS],
+        kinds: KINDS,
         key_id: keys.map(|keys| keys.id().to_string()),
     };
     context.output.show(&started, || started.sheet())?;
@@ -56,7 +56,10 @@ impl Started {
         Sheet::new()
             .heading(format!("tidings {} works (pid {})", self.version, self.pid))
             .field("database", &self.database)
-            .field("worker", format!("{}, for subscribers of kind {KINDS}", self.worker))
+            .field(
+                "worker",
+                format!("{}, for subscribers of the kinds {}", self.worker, KINDS.join(", ")),
+            )
             .field("key", self.key_id.as_deref().unwrap_or("none"))
     }
 }

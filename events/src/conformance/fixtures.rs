@@ -7,7 +7,7 @@ use uuid::{Builder, Uuid};
 use crate::{
     delivery::{Delivery, RegisteredEvent},
     secret::Secret,
-    subscriber::Subscriber,
+    subscriber::{SigningKey, Subscriber},
 };
 
 /// When every event of the suite happened, in seconds of the Unix epoch; any time does.
@@ -18,7 +18,7 @@ const OCCURRED_AT_S: i64 = 1_700_000_000;
 #[must_use]
 pub struct Fixtures {
     config: Value,
-    secrets: Vec<Secret>,
+    secrets: Vec<SigningKey>,
     event_type: String,
     accepted: String,
     refused: Option<String>,
@@ -45,7 +45,7 @@ impl Fixtures {
 
     /// Gives the subscriber a secret that signs.
     pub fn secret(mut self, secret: Secret) -> Self {
-        self.secrets.push(secret);
+        self.secrets.push(secret.into());
         self
     }
 
@@ -75,6 +75,7 @@ impl Fixtures {
             kind: kind.to_owned(),
             config: self.config.clone(),
             secrets: self.secrets.clone(),
+            credentials: None,
         }
     }
 

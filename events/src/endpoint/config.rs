@@ -109,8 +109,8 @@ impl Config {
                 "content_type" => config.content_type = format::read_content_type(value)?,
                 "signatures" => config.signatures = format::read_signatures(value)?,
                 "ca" => {
-                    config.ca =
-                        Some(read_text(value, "ca", "a string, the PEM text of certificates")?)
+                    let expected = "a string, the PEM text of certificates";
+                    config.ca = Some(read_text(value, "ca", expected)?);
                 }
                 _ => return Err(EndpointError::UnknownField { field: field.clone() }),
             }

@@ -1,4 +1,4 @@
-//! Subscribers and their secrets.
+//! Subscribers.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Error, Result,
-    subscriber::{Filter, NewSubscriber, StoredSecret},
+    subscriber::{Filter, NewSubscriber},
 };
 
 /// A subscriber as it is stored.
@@ -25,6 +25,9 @@ pub(crate) struct Row {
     pub(crate) paused_at: Option<DateTime<Utc>>,
     pub(crate) disabled_at: Option<DateTime<Utc>>,
     pub(crate) disabled_reason: Option<String>,
+    pub(crate) breaker: Option<Value>,
+    /// Whether its breaker is open now.
+    pub(crate) open: Option<bool>,
     pub(crate) held_back_until: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
@@ -93,14 +96,6 @@ pub(crate) async fn add(conn: &mut PgConnection, new: &NewSubscriber) -> Result<
     Ok(row.map(|row| row.subscriber_id))
 }
 
-pub(crate) async fn add_secret(conn: &mut PgConnection, id: i32, sealed: &[u8]) -> Result<()> {
-    sqlx::query!("insert into tidings.secret (subscriber_id, sealed) values ($1, $2)", id, sealed)
-        .execute(conn)
-        .await
-        .map_err(Error::unanswered("store the secret of the subscriber"))?;
-    Ok(())
-}
-
 pub(crate) async fn list(conn: &mut PgConnection, filter: &Filter, limit: i64) -> Result<Vec<Row>> {
     sqlx::query_file_as!(
         Row,
@@ -125,13 +120,6 @@ pub(crate) async fn find(
         .fetch_optional(conn)
         .await
         .map_err(Error::unanswered("read the subscriber"))
-}
-
-pub(crate) async fn secrets(conn: &mut PgConnection, id: i32) -> Result<Vec<StoredSecret>> {
-    sqlx::query_file_as!(StoredSecret, "src/queries/list_secrets.sql", id)
-        .fetch_all(conn)
-        .await
-        .map_err(Error::unanswered("read which secrets the subscriber has"))
 }
 
 /// Returns the tenant of a subscriber, or `None` if there is no such subscriber.

@@ -3,17 +3,23 @@
 use std::fmt;
 
 use rand::CryptoRng;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgTransaction;
 use zeroize::Zeroizing;
 
-use super::{WEBHOOK, mask::mask, owner};
+use super::{
+    Purpose, SYSTEM_LANE, WEBHOOK,
+    credentials::check_credentials,
+    key::NewSecret,
+    mask::mask,
+    rotate::{check_secret, write_secret},
+};
 use crate::{
     Error, Result,
     endpoint::{self, Policy},
-    secret::{Keyring, Secret},
-    store::subscriber as store,
+    secret::{Credentials, KeyPair, Keyring, Secret},
+    store::{secret, subscriber as store},
 };
 
 /// The largest configuration, in bytes of JSON; every worker keeps those of its lanes in memory.
@@ -42,8 +48,12 @@ pub struct NewSubscriber {
     /// What the deliverer needs to know, a JSON object of at most [`CONFIG_BYTES_MAX`]; of a webhook, an
     /// [`endpoint::Config`].
     pub config: Value,
-    /// The secret that signs. A webhook without one gets a fresh one.
+    /// The secret that signs. A webhook that signs with one and has none gets a fresh one.
     pub secret: Option<Secret>,
+    /// The key pair that signs. A webhook that signs with one and has none uses that of the installation.
+    pub key_pair: Option<KeyPair>,
+    /// What the receiver asks for, stored sealed.
+    pub credentials: Option<Credentials>,
     /// How many deliveries may be in flight, 1 to 100,000; the kind's default where there is none.
     pub in_flight_max: Option<i32>,
     /// How many deliveries may start per second, above 0 and at most 1,000,000; no limit where there is none.
@@ -73,6 +83,8 @@ impl NewSubscriber {
             kind: kind.into(),
             config,
             secret: None,
+            key_pair: None,
+            credentials: None,
             in_flight_max: None,
             rate_per_s: None,
             retry: None,
@@ -101,7 +113,14 @@ impl NewSubscriber {
         }
         check_object("configuration", &self.config)?;
         if self.kind == WEBHOOK {
-            endpoint::Config::read(&self.config)?.check(policy)?;
+            let config = endpoint::Config::read(&self.config)?;
+            config.check(policy)?;
+            if let Some(secret) = &self.secret {
+                check_secret(secret, &config)?;
+            }
+            if self.credentials.is_some() {
+                check_credentials(&config)?;
+            }
         }
         if let Some(retry) = &self.retry {
             check_object("retry ladder", retry)?;
@@ -123,6 +142,8 @@ impl fmt::Debug for NewSubscriber {
             .field("kind", &self.kind)
             .field("config", &mask(&self.config))
             .field("secret", &self.secret)
+            .field("key_pair", &self.key_pair)
+            .field("credentials", &self.credentials)
             .field("in_flight_max", &self.in_flight_max)
             .field("rate_per_s", &self.rate_per_s)
             .field("retry", &self.retry)
@@ -161,21 +182,44 @@ pub async fn add<R: CryptoRng + ?Sized>(
     if !kinds.contains(&new.kind) {
         return Err(Error::UnknownKind { kind: new.kind, known: kinds.join(", ") });
     }
-    let generated = (new.secret.is_none() && new.kind == WEBHOOK).then(|| Secret::generate(rng));
-    // Before anything is written: without a key there is nothing to be done about the secret afterwards.
-    let sealing = match (new.secret.as_ref().or(generated.as_ref()), keyring) {
-        (Some(secret), Some(keyring)) => Some((secret, keyring)),
-        (Some(_), None) => return Err(Error::NoSealingKey { name: new.name }),
-        (None, _) => None,
-    };
+    let (needs_secret, needs_key_pair) = needs(&new)?;
+    if needs_key_pair
+        && new.key_pair.is_none()
+        && secret::count(tx, SYSTEM_LANE, Purpose::KeyPair).await? == 0
+    {
+        return Err(Error::NoKeyPair { name: new.name });
+    }
+    let generated = (new.secret.is_none() && needs_secret).then(|| Secret::generate(rng));
+    let sealing: Vec<NewSecret> = [
+        new.secret.as_ref().or(generated.as_ref()).map(NewSecret::from),
+        new.key_pair.as_ref().map(NewSecret::from),
+        new.credentials.as_ref().map(NewSecret::from),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    // Before anything is written: without a key there is nothing to be done about the secrets afterwards.
+    if !sealing.is_empty() && keyring.is_none() {
+        return Err(Error::NoSealingKey { name: new.name });
+    }
     let Some(subscriber_id) = store::add(tx, &new).await? else {
         return Err(Error::SubscriberExists { name: new.name });
     };
-    if let Some((secret, keyring)) = sealing {
-        let sealed = keyring.seal(rng, secret.as_bytes(), &owner(subscriber_id));
-        store::add_secret(tx, subscriber_id, &sealed).await?;
+    if let Some(keyring) = keyring {
+        for secret in sealing {
+            secret.store(tx, keyring, rng, subscriber_id).await?;
+        }
     }
     Ok(Added { subscriber_id, secret: generated.as_ref().map(Secret::to_text) })
+}
+
+/// Returns whether a subscriber signs with a secret, and whether with a key pair.
+fn needs(new: &NewSubscriber) -> Result<(bool, bool)> {
+    if new.kind != WEBHOOK {
+        return Ok((false, false));
+    }
+    let config = endpoint::Config::read(&new.config)?;
+    Ok((config.needs_secret(), config.needs_key_pair()))
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -224,14 +268,6 @@ fn check_range<T: fmt::Display>(
         }
         _ => Ok(()),
     }
-}
-
-#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
-fn write_secret<S: Serializer>(
-    secret: &Option<Zeroizing<String>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(|secret| secret.as_str()).serialize(serializer)
 }
 
 #[cfg(test)]

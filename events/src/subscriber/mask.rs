@@ -2,8 +2,8 @@
 //!
 //! The path of a URL, the value of a header and whatever else is text may be a secret, and only a kind's deliverer
 //! knows which of them is.
-//! So of texts nothing is shown, but for the host of a URL and the few words of the formats of webhooks; numbers and the
-//! names of fields stay.
+//! So of texts nothing is shown, but for the host of a URL, the few words of the formats of webhooks and the templates of
+//! messages; numbers and the names of fields stay.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -12,6 +12,9 @@ use crate::endpoint;
 
 /// Stands for a text that is not shown.
 const HIDDEN: &str = "…";
+
+/// Below it are texts that people wrote to be read: templates of messages.
+const TEMPLATES: &str = "templates";
 
 /// Below it nothing is taken for a URL: a header's value is a secret as a whole.
 const HEADERS: &str = "headers";
@@ -40,6 +43,7 @@ fn map_texts(value: &Value, show: &dyn Fn(&str) -> String) -> Value {
                 .map(|(name, value)| {
                     let value = match name.as_str() {
                         HEADERS => map_texts(value, &|_| HIDDEN.to_owned()),
+                        TEMPLATES => value.clone(),
                         _ => map_texts(value, show),
                     };
                     (name.clone(), value)
@@ -67,6 +71,7 @@ mod tests {
             "url": "https://user:s3cr3t@example.com:8443/hook/s3cr3t?token=s3cr3t#s3cr3t",
             "headers": {"authorization": "Bearer s3cr3t", "x-callback": "https://s3cr3t.example"},
             "timeout_ms": 2000,
+            "templates": {"order:*": "Order {{ data.number }}"},
             "write_key": "s3cr3t",
             "nested": [{"token": "s3cr3t", "on": true, "none": null}],
             "other": "ftp://s3cr3t.example",
@@ -80,6 +85,7 @@ mod tests {
                 "url": "https://example.com:8443/…",
                 "headers": {"authorization": "…", "x-callback": "…"},
                 "timeout_ms": 2000,
+                "templates": {"order:*": "Order {{ data.number }}"},
                 "write_key": "…",
                 "nested": [{"token": "…", "on": true, "none": null}],
                 "other": "…",

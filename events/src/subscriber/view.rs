@@ -5,7 +5,11 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::mask::{endpoint, mask};
+use super::{
+    Purpose,
+    health::Ailing,
+    mask::{endpoint, mask},
+};
 use crate::{
     Result,
     store::{self, LIMIT_DEFAULT, subscriber as rows},
@@ -48,6 +52,8 @@ pub struct Summary {
     pub disabled_reason: Option<String>,
     /// Until when nothing is sent, because it has asked for that.
     pub held_back_until: Option<DateTime<Utc>>,
+    /// Trouble of its destination, as its worker last wrote it down; `None` while all is well.
+    pub trouble: Option<Ailing>,
     /// When it was added.
     pub created_at: DateTime<Utc>,
     /// How many subscriptions it has.
@@ -62,6 +68,8 @@ pub enum State {
     Active,
     /// It gets them again at a time that it has named.
     HeldBack,
+    /// It could not be reached several times in a row; now and then one delivery is tried.
+    Failing,
     /// A person has paused it; its deliveries wait.
     Paused,
     /// The system has disabled it, and says why; its deliveries wait.
@@ -74,7 +82,7 @@ pub struct Detail {
     /// What a list shows.
     #[serde(flatten)]
     pub summary: Summary,
-    /// Its configuration; of its texts only the host of a URL is shown.
+    /// Its configuration; of its texts only the host of a URL and templates are shown.
     pub config: Value,
     /// The shard of its kind's group that its lane belongs to.
     pub shard: i16,
@@ -88,21 +96,31 @@ pub struct Detail {
     pub version: i32,
     /// When it was changed last.
     pub updated_at: DateTime<Utc>,
-    /// The secrets that sign, newest first; when they were made, never what they are.
+    /// What is stored sealed for it and still of use, newest first; never what it is.
     pub secrets: Vec<StoredSecret>,
     /// Its subscriptions, oldest first.
     pub subscriptions: Vec<Subscription>,
 }
 
-/// A secret that signs, without the secret.
+/// A stored key or credentials, without what is secret of them.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct StoredSecret {
     /// The row's id.
     pub secret_id: i32,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The public half of a key pair in its text form; `None` of anything else.
+    pub public_key: Option<String>,
+    /// The fingerprint of a key, by which a receiver may name it; `None` where the key could be guessed from it, and
+    /// of credentials.
+    pub fingerprint: Option<String>,
     /// When it was stored.
     pub created_at: DateTime<Utc>,
     /// Until when it signs; `None` while it is not replaced.
     pub expires_at: Option<DateTime<Utc>>,
+    /// When the receiver was last known to verify by it, to the hour; `None` where it has not said so, nor let it be
+    /// seen by accepting what no other key had signed.
+    pub last_verified_at: Option<DateTime<Utc>>,
 }
 
 impl Default for Filter {
@@ -114,11 +132,12 @@ impl Default for Filter {
 impl State {
     /// Returns the state of a subscriber: the system's own reason comes first, because a person has to repair it.
     #[must_use]
-    pub const fn of(disabled: bool, paused: bool, held_back: bool) -> Self {
-        match (disabled, paused, held_back) {
-            (true, _, _) => Self::Disabled,
-            (_, true, _) => Self::Paused,
-            (_, _, true) => Self::HeldBack,
+    pub const fn of(disabled: bool, paused: bool, held_back: bool, failing: bool) -> Self {
+        match (disabled, paused, held_back, failing) {
+            (true, ..) => Self::Disabled,
+            (_, true, ..) => Self::Paused,
+            (_, _, true, _) => Self::HeldBack,
+            (.., true) => Self::Failing,
             _ => Self::Active,
         }
     }
@@ -129,6 +148,7 @@ impl State {
         match self {
             Self::Active => "active",
             Self::HeldBack => "held_back",
+            Self::Failing => "failing",
             Self::Paused => "paused",
             Self::Disabled => "disabled",
         }
@@ -165,7 +185,7 @@ pub async fn find(
         retry: row.retry.clone(),
         version: row.version,
         updated_at: row.updated_at,
-        secrets: rows::secrets(conn, row.subscriber_id).await?,
+        secrets: store::secret::list(conn, row.subscriber_id).await?,
         subscriptions: store::subscription::list(conn, row.subscriber_id).await?,
         summary: Summary::from(row),
     }))
@@ -180,7 +200,9 @@ impl From<rows::Row> for Summary {
                 row.disabled_at.is_some(),
                 row.paused_at.is_some(),
                 row.held_back_until.is_some(),
+                row.open == Some(true),
             ),
+            trouble: row.breaker.as_ref().and_then(Ailing::read),
             tenant: row.tenant,
             name: row.name,
             kind: row.kind,

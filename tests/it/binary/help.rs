@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(super) const COMMANDS: [&str; 34] = [
+pub(super) const COMMANDS: [&str; 42] = [
     "",
     "up",
     "worker",
@@ -12,6 +12,8 @@ pub(super) const COMMANDS: [&str; 34] = [
     "subscriber",
     "subscriber add",
     "subscriber update",
+    "subscriber rotate",
+    "subscriber jwks",
     "subscriber list",
     "subscriber show",
     "subscriber pause",
@@ -23,6 +25,8 @@ pub(super) const COMMANDS: [&str; 34] = [
     "subscription list",
     "subscription remove",
     "subscription explain",
+    "template",
+    "template preview",
     "event",
     "event list",
     "event show",
@@ -34,6 +38,10 @@ pub(super) const COMMANDS: [&str; 34] = [
     "dead list",
     "dead show",
     "dead replay",
+    "keys",
+    "keys rotate",
+    "keys jwks",
+    "listen",
     "replay",
     "explain-route",
     "doctor",

@@ -7,24 +7,28 @@ use tidings::{
     address::AllowList,
     endpoint::Policy,
     secret::Keyring,
-    subscriber::{self, NewSubscriber},
+    subscriber::{self, Added, NewSubscriber, Rotated, Rotation},
 };
 use tidings_tests::{
-    Draft, Gate, Receiver, Reply, SOON, World, clock::advance_deliveries, eventually, world::Guard,
+    Draft, Gate, Received, Receiver, Reply, SOON, World, clock::advance_deliveries, eventually,
+    world::Guard,
 };
-use tidings_worker::{Webhook, Worker, webhook::Settings};
+use tidings_worker::{
+    Webhook, Worker,
+    webhook::{Ping, Settings},
+};
 use uuid::Uuid;
 
-const TYPE: &str = "order:placed";
+pub(super) const TYPE: &str = "order:placed";
 
 /// At once, and then after a tenth of a second.
-const QUICK: &str = r#"{"delays_s": [0, 0.1]}"#;
+pub(super) const QUICK: &str = r#"{"delays_s": [0, 0.1]}"#;
 
 /// A world whose subscribers are webhooks on loopback.
 pub(super) struct Hooks {
     pub(super) world: World,
-    keyring: Keyring,
-    settings: Settings,
+    pub(super) keyring: Keyring,
+    pub(super) settings: Settings,
 }
 
 impl Hooks {
@@ -41,23 +45,57 @@ impl Hooks {
     pub(super) async fn add(&self, name: &str, receiver: &Receiver, retry: &str) -> (i32, String) {
         let mut new = NewSubscriber::webhook(name, receiver.url());
         new.retry = Some(serde_json::from_str(retry).unwrap());
-        let mut tx = self.world.pool.begin().await.unwrap();
-        let (policy, mut random) = (&self.settings.policy, StdRng::from_rng(&mut rand::rng()));
-        let added = subscriber::add(&mut tx, Some(&self.keyring), &mut random, policy, new).await;
-        let added = added.unwrap();
-        tx.commit().await.unwrap();
-        self.world.subscribe(added.subscriber_id, TYPE, "", false).await;
+        let added = self.add_new(new).await;
         (added.subscriber_id, added.secret.unwrap().to_string())
     }
 
+    /// Adds a subscriber that is subscribed to everything.
+    pub(super) async fn add_new(&self, new: NewSubscriber) -> Added {
+        let mut tx = self.world.pool.begin().await.unwrap();
+        let policy = &self.settings.policy;
+        let added = subscriber::add(&mut tx, Some(&self.keyring), &mut random(), policy, new).await;
+        let added = added.unwrap();
+        tx.commit().await.unwrap();
+        self.world.subscribe(added.subscriber_id, TYPE, "", false).await;
+        added
+    }
+
+    /// Rotates a key of a subscriber.
+    pub(super) async fn rotate(&self, id: i32, rotation: Rotation) -> Rotated {
+        let mut tx = self.world.pool.begin().await.unwrap();
+        let keyring = Some(&self.keyring);
+        let rotated = subscriber::rotate(&mut tx, keyring, &mut random(), id, rotation).await;
+        let rotated = rotated.unwrap();
+        tx.commit().await.unwrap();
+        rotated
+    }
+
+    /// Registers an event, and returns the request that brings it.
+    pub(super) async fn deliver_one(&self, receiver: &Receiver) -> Received {
+        let event = self.world.register(Draft::new(TYPE)).await.to_string();
+        let is_it = |request: &Received| request.id() == event;
+        let all = receiver.wait_until(SOON, |requests| requests.iter().any(is_it)).await;
+        all.into_iter().find(is_it).unwrap()
+    }
+
+    /// Sends a ping to a subscriber as it is stored.
+    pub(super) async fn ping(&self, id: i32) -> Ping {
+        let mut conn = self.world.pool.acquire().await.unwrap();
+        let opened = subscriber::open(&mut conn, Some(&self.keyring), id).await.unwrap().unwrap();
+        self.webhook().ping(&opened, Uuid::from_u128(5)).await.unwrap()
+    }
+
+    fn webhook(&self) -> Webhook {
+        Webhook::builder().settings(self.settings.clone()).build().unwrap()
+    }
+
     pub(super) async fn worker(&self) -> Guard {
-        let webhook = Webhook::builder().settings(self.settings.clone()).build().unwrap();
-        let builder = Worker::builder(self.world.pool.clone()).deliverer(webhook);
+        let builder = Worker::builder(self.world.pool.clone()).deliverer(self.webhook());
         self.world.worker_with(builder.keyring(self.keyring.clone())).await
     }
 
     /// Returns the attempts that were logged for an event and a subscriber: number, outcome, status and error.
-    async fn attempts(
+    pub(super) async fn attempts(
         &self,
         event: Uuid,
         lane: i32,
@@ -72,6 +110,14 @@ impl Hooks {
         .await
         .unwrap()
     }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+pub(super) fn random() -> StdRng {
+    StdRng::from_rng(&mut rand::rng())
 }
 
 #[tokio::test(flavor = "multi_thread")]

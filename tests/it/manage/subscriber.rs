@@ -40,7 +40,7 @@ async fn generated_secret_is_returned_once_and_stored_sealed() {
     let keyring = keyring();
     let id = added.subscriber_id;
     let opened = subscriber::open(&mut tx, Some(&keyring), id).await.unwrap().unwrap();
-    assert_eq!(opened.secrets[0].as_bytes(), secret.as_bytes());
+    assert_eq!(opened.secrets[0].secret().unwrap().as_bytes(), secret.as_bytes());
     assert_eq!(opened.config["url"], URL);
     let error = subscriber::open(&mut tx, None, id).await.unwrap_err();
     assert!(matches!(error, Error::NoKey { .. }), "{error}");
@@ -88,7 +88,7 @@ async fn given_secret_signs_and_is_not_shown() {
     let keyring = keyring();
     let opened =
         subscriber::open(&mut tx, Some(&keyring), added.subscriber_id).await.unwrap().unwrap();
-    assert_eq!(opened.secrets[0].as_bytes(), secret.as_bytes());
+    assert_eq!(opened.secrets[0].secret().unwrap().as_bytes(), secret.as_bytes());
 }
 
 #[tokio::test]

@@ -7,13 +7,14 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use tidings::{deliverer::Verdict, subscriber};
+use tidings::deliverer::Verdict;
 use tokio::time::Instant;
 
-use super::{Message, Pump};
+use super::Pump;
 use crate::{
-    Error, Result,
+    Result,
     flight::{Care, Careful, Flight, Landed, Outcome},
+    health::Sign,
     lane::Progress,
     session::Link,
     settlement::{Action, Reason, Settlement},
@@ -32,9 +33,6 @@ const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 /// A careful delivery that could not be noted comes again after so long.
 const UNNOTED_PAUSE: Duration = Duration::from_secs(1);
-
-/// A floor shorter than this is not worth writing down for the next owner.
-const FLOOR_NOTED_MIN: Duration = Duration::from_secs(2);
 
 impl Pump {
     /// Applies the answer of a call.
@@ -219,6 +217,9 @@ impl Pump {
         }
         let term = lane.term;
         lane.in_flight += reads.len();
+        if !reads.is_empty() {
+            lane.health.started();
+        }
         if let Some(bucket) = &mut lane.bucket {
             bucket.take(reads.len());
         }
@@ -304,12 +305,16 @@ impl Pump {
             }
         };
         if let Some((action, text)) = unattempted {
+            lane.health.unattempted(now);
             self.state
                 .settlements
                 .push_back(Settlement::unattempted(read, lane.term, action, text));
             return;
         }
         let action = Action::after(answer.verdict, &read, &lane.terms.ladder, rand::random());
+        let sent = now.checked_sub(elapsed).unwrap_or(now);
+        let (sign, slots) = (Sign::of(&answer), lane.slots());
+        let consequence = lane.health.answered(sign, (sent, now), slots, rand::random());
         match answer.verdict {
             Verdict::RetryAfter(floor) => {
                 if lane.hold_back(now + floor) {
@@ -325,50 +330,16 @@ impl Pump {
             }
             Verdict::Delivered | Verdict::Retry | Verdict::Refused => {}
         }
+        if let Some(consequence) = consequence {
+            self.follow(id, consequence, answer.error.as_deref());
+        }
+        if let Some(secret_id) = answer.verified_by {
+            self.note_verified(id, secret_id, now);
+        }
         let Some(term) = self.state.lanes.get(&id).map(|lane| lane.term) else {
             return;
         };
         telemetry::attempted(&self.shared.counters, &read, &action, elapsed);
         self.state.settlements.push_back(Settlement::new(read, term, action, answer, elapsed));
-    }
-
-    /// Writes the floor down for the next owner of the lane.
-    fn hold_back(&self, id: i32, floor: Duration) {
-        if floor < FLOOR_NOTED_MIN {
-            return;
-        }
-        let (database, sender) = (self.shared.database.clone(), self.sender.clone());
-        tokio::spawn(async move {
-            let noted = async {
-                let mut tx = database
-                    .begin()
-                    .await
-                    .map_err(Error::unanswered("hold the subscriber back"))?;
-                subscriber::hold_back(&mut tx, id, floor).await?;
-                tx.commit().await.map_err(Error::unanswered("hold the subscriber back"))
-            };
-            match noted.await {
-                Ok(()) => drop(sender.send(Message::HeldBack(id))),
-                Err(error) => telemetry::not_noted(id, &error),
-            }
-        });
-    }
-
-    fn disable(&self, id: i32, reason: String) {
-        let database = self.shared.database.clone();
-        tokio::spawn(async move {
-            let noted = async {
-                let mut tx =
-                    database.begin().await.map_err(Error::unanswered("disable the subscriber"))?;
-                let was_on = subscriber::disable(&mut tx, id, &reason).await?;
-                tx.commit().await.map_err(Error::unanswered("disable the subscriber"))?;
-                Ok::<_, Error>(was_on)
-            };
-            match noted.await {
-                Ok(true) => telemetry::disabled(id, &reason),
-                Ok(false) => {}
-                Err(error) => telemetry::not_noted(id, &error),
-            }
-        });
     }
 }

@@ -5,7 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::{Response, header::HeaderMap};
+use reqwest::{
+    Client, Response,
+    header::{HeaderMap, HeaderName},
+};
 use tidings::{
     deliverer::{Answer, OpenError, Verdict},
     endpoint::{Endpoint, EndpointError},
@@ -14,9 +17,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Inner, answer, failure::Failure, mask::Mask, snippet};
 
+/// What a receiver answers with to say by which key it verifies: the key's fingerprint.
+const VERIFIED_BY: HeaderName = HeaderName::from_static("webhook-verified-by");
+
 /// An endpoint that may be called.
 pub(crate) struct Caller {
     pub(super) inner: Arc<Inner>,
+    client: Client,
     endpoint: Endpoint,
     mask: Mask,
     timeout: Duration,
@@ -29,6 +36,15 @@ pub(crate) struct Attempt {
     /// The beginning of the body, empty if there was none.
     pub(crate) body: String,
     pub(crate) elapsed: Duration,
+    /// The fingerprint of the key by which the receiver says that it verifies; whatever it says.
+    pub(crate) verified_by: Option<String>,
+}
+
+impl Attempt {
+    /// Returns what it is not to have sent anything.
+    pub(super) const fn none(answer: Answer) -> Self {
+        Self { answer, body: String::new(), elapsed: Duration::ZERO, verified_by: None }
+    }
 }
 
 impl Caller {
@@ -44,8 +60,20 @@ impl Caller {
                 "no trusted certificate was found on this machine; install the package ca-certificates",
             ));
         }
+        let client = inner.client.clone();
+        Ok(Self::with_client(inner, client, endpoint, headers, timeout))
+    }
+
+    /// Gets ready to call `endpoint` by a client of its own.
+    pub(super) fn with_client(
+        inner: Arc<Inner>,
+        client: Client,
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        timeout: Duration,
+    ) -> Self {
         let mask = Mask::new(endpoint.url(), headers);
-        Ok(Self { inner, endpoint, mask, timeout })
+        Self { inner, client, endpoint, mask, timeout }
     }
 
     /// Returns where it calls.
@@ -61,13 +89,14 @@ impl Caller {
     /// Sends one request and says what became of it.
     pub(crate) async fn attempt(&self, headers: HeaderMap, body: String) -> Attempt {
         let started = Instant::now();
-        let (answer, body) = match self.send(headers, body, started + self.timeout).await {
-            Ok(response) => self.read(response, started + self.timeout).await,
+        let deadline = started + self.timeout;
+        let attempt = match self.send(headers, body, deadline).await {
+            Ok(response) => self.read(response, deadline).await,
             Err(failure) => {
-                (Answer::failed(Verdict::Retry, snippet::cut(failure.to_string())), String::new())
+                Attempt::none(Answer::failed(Verdict::Retry, snippet::cut(failure.to_string())))
             }
         };
-        Attempt { answer, body, elapsed: started.elapsed() }
+        Attempt { elapsed: started.elapsed(), ..attempt }
     }
 
     /// Sends the request and waits for the headers of the answer.
@@ -77,13 +106,13 @@ impl Caller {
         body: String,
         deadline: Instant,
     ) -> Result<Response, Failure> {
-        let Inner { client, settings, .. } = &*self.inner;
+        let settings = &self.inner.settings;
         // The resolver never sees a literal address.
         if let Some(address) = self.endpoint.literal() {
             let checked = settings.policy.allow.check(address);
             checked.map_err(|refused| Failure::Refused(EndpointError::Address(refused)))?;
         }
-        let request = client.post(self.endpoint.url().clone()).headers(headers).body(body);
+        let request = self.client.post(self.endpoint.url().clone()).headers(headers).body(body);
         let response = timeout_at(deadline, request.send())
             .await
             .map_err(|_| Failure::timed_out(&self.endpoint, self.timeout))?
@@ -97,10 +126,12 @@ impl Caller {
     }
 
     /// Reads an answer, and returns what it means and how its body begins.
-    async fn read(&self, mut response: Response, deadline: Instant) -> (Answer, String) {
+    async fn read(&self, mut response: Response, deadline: Instant) -> Attempt {
         let Inner { settings, clock, .. } = &*self.inner;
         let status = response.status();
         let verdict = answer::verdict(status, response.headers(), clock().into());
+        let said = response.headers().get(VERIFIED_BY).and_then(|value| value.to_str().ok());
+        let verified_by = said.map(str::to_owned);
         let explained = answer::explain(status, response.headers(), verdict, self.endpoint.url());
 
         let deadline = deadline.min(Instant::now() + settings.body_timeout);
@@ -112,6 +143,6 @@ impl Caller {
             verdict if body.is_empty() => Answer::failed(verdict, explained),
             verdict => Answer::failed(verdict, snippet::cut(format!("{explained}: {body}"))),
         };
-        (answer.with_status(status.as_u16()), body)
+        Attempt { body, verified_by, ..Attempt::none(answer.with_status(status.as_u16())) }
     }
 }

@@ -1,5 +1,6 @@
 use std::{net::IpAddr, sync::Mutex};
 
+use serde_json::json;
 use tidings::{
     address::AllowList,
     deliverer::{Answer, BoxFuture},
@@ -11,7 +12,9 @@ use self::receiver::{Receiver, Script};
 use super::*;
 
 mod arrival;
+mod authority;
 mod hostile;
+mod keys;
 mod receiver;
 mod refusal;
 mod tls;
@@ -74,7 +77,8 @@ fn subscriber(config: Value) -> Subscriber {
         name: "shop".to_owned(),
         kind: KIND.to_owned(),
         config,
-        secrets: vec![secret()],
+        secrets: vec![secret().into()],
+        credentials: None,
     }
 }
 

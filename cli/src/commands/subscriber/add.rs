@@ -16,10 +16,11 @@ use tidings::{
     subscriber::{self, NewSubscriber},
     subscription::{self, Wanted},
 };
-use tidings_worker::{Ladder, webhook::KIND};
+use tidings_worker::{Chat, Ladder, chat, webhook::KIND};
 
 use crate::{
     arguments::subscriber::Add,
+    commands::template,
     context::{Context, Keys, random},
     exit::Exit,
     failure::Coded,
@@ -59,13 +60,22 @@ pub(super) async fn run(context: &Context, add: &Add) -> Result<()> {
     let scope = Scope::parse(&add.scope).with_context(doing)?;
     new.check(&context.global.policy()).with_context(doing)?;
     check_ladder(new.retry.as_ref()).with_context(doing)?;
-    if new.kind == KIND {
-        context.webhook(None)?.check(&new.config).await.with_context(doing)?;
-    }
+    check_endpoint(context, &new).await.with_context(doing)?;
     let keys = context.keys()?;
     let added = store(context, new, keys.as_ref(), (&patterns, &scope, add.ordered)).await;
     let added = added.with_context(doing)?;
     context.output.show(&added, || added.sheet(keys.as_ref()))
+}
+
+/// Checks where it is called, and what is posted there.
+async fn check_endpoint(context: &Context, new: &NewSubscriber) -> Result<()> {
+    if new.kind == KIND {
+        context.webhook(None)?.check(&new.config).await?;
+    }
+    if let Some(kind) = chat::Kind::parse(&new.kind) {
+        Chat::new(kind, &context.webhook(None)?).check(&new.config).await?;
+    }
+    Ok(())
 }
 
 async fn store(
@@ -104,8 +114,11 @@ async fn store(
 }
 
 fn new(add: &Add) -> Result<NewSubscriber> {
+    let chat = chat::Kind::parse(&add.kind);
+    check_options(add, chat)?;
     let config = match (&add.config, &add.url) {
         (Some(config), _) => config.clone(),
+        (None, Some(url)) if chat.is_some() => chat_config(add, url)?,
         (None, Some(url)) => config(add, url)?,
         (None, None) => Value::Object(serde_json::Map::new()),
     };
@@ -120,6 +133,40 @@ fn new(add: &Add) -> Result<NewSubscriber> {
     })
 }
 
+/// Refuses what the kind has no use for, rather than dropping it.
+fn check_options(add: &Add, chat: Option<chat::Kind>) -> Result<()> {
+    let refused = |message: String| Err(Coded::new(Exit::Refused, message).into());
+    match chat {
+        Some(kind) if !add.headers.is_empty() => {
+            refused(format!("{kind} takes no headers; leave out --header"))
+        }
+        Some(kind) if add.secret.is_some() => {
+            refused(format!("{kind} verifies no signatures; leave out --secret"))
+        }
+        None if !add.templates.is_empty() => refused(format!(
+            "only chat services have templates, and {} is none; leave out --template, or add --kind slack",
+            add.kind
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn chat_config(add: &Add, url: &str) -> Result<Value> {
+    let mut config = chat::Config::new(url);
+    config.timeout_ms = timeout_ms(add);
+    for (pattern, text) in &add.templates {
+        if config.templates.insert(pattern.clone(), template::read(text)?).is_some() {
+            let message = format!("two templates are given for `{pattern}`");
+            return Err(Coded::new(Exit::Refused, message).into());
+        }
+    }
+    serde_json::to_value(config).context("write the configuration as JSON")
+}
+
+fn timeout_ms(add: &Add) -> Option<u64> {
+    add.timeout.and_then(|timeout| u64::try_from(timeout.as_millis()).ok())
+}
+
 fn config(add: &Add, url: &str) -> Result<Value> {
     let mut headers = BTreeMap::new();
     for (name, value) in &add.headers {
@@ -127,13 +174,12 @@ fn config(add: &Add, url: &str) -> Result<Value> {
             return Err(EndpointError::HeaderTwice { name: name.clone() }.into());
         }
     }
-    let timeout_ms = add.timeout.and_then(|timeout| u64::try_from(timeout.as_millis()).ok());
-    let config = Config { headers, timeout_ms, ..Config::new(url) };
+    let config = Config { headers, timeout_ms: timeout_ms(add), ..Config::new(url) };
     serde_json::to_value(config).context("write the configuration as JSON")
 }
 
 /// Reads a secret that was given, or that stands on standard input, where no list of processes shows it.
-fn secret(text: &str) -> Result<Secret> {
+pub(in crate::commands) fn secret(text: &str) -> Result<Secret> {
     if text != "-" {
         return Ok(Secret::parse(text)?);
     }

@@ -3,7 +3,10 @@
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use tidings::{deliverer::Verdict, subscriber};
-use tidings_worker::webhook::{KIND, Ping};
+use tidings_worker::{
+    Chat, chat,
+    webhook::{KIND, Ping},
+};
 use uuid::Uuid;
 
 use super::find;
@@ -20,7 +23,8 @@ use crate::{
 struct Pinged {
     subscriber_id: i32,
     name: String,
-    ping_id: Uuid,
+    /// `None` for a chat service, which gets a message without one.
+    ping_id: Option<Uuid>,
     delivered: bool,
     status: Option<u16>,
     elapsed_ms: u64,
@@ -28,7 +32,7 @@ struct Pinged {
     error: Option<String>,
 }
 
-/// Sends a test event to a webhook, and shows what it answered.
+/// Sends a test event to a webhook, or a test message to a chat service, and shows what it answered.
 ///
 /// # Errors
 ///
@@ -40,9 +44,13 @@ pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
     let mut tx = database.begin().await?;
     let summary = find(&mut tx, &named.tenant.tenant, &named.name).await?.summary;
     let (subscriber_id, name) = (summary.subscriber_id, summary.name);
-    if summary.kind != KIND {
-        let message =
-            format!("{}: it is of kind {}, and only webhooks are pinged", doing(), summary.kind);
+    let chat = chat::Kind::parse(&summary.kind);
+    if summary.kind != KIND && chat.is_none() {
+        let message = format!(
+            "{}: it is of kind {}, and only webhooks and chat services are pinged",
+            doing(),
+            summary.kind
+        );
         return Err(Coded::new(Exit::Refused, message).into());
     }
     let keyring = keys.as_ref().map(|keys| &keys.keyring);
@@ -53,9 +61,13 @@ pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
     tx.rollback().await?;
     database.close().await?;
 
-    let ping_id = Uuid::new_v4();
+    let webhook = context.webhook(None)?;
     let progress = context.output.progress("waiting for the answer");
-    let ping = context.webhook(None)?.ping(&opened, ping_id).await;
+    let ping_id = chat.is_none().then(Uuid::new_v4);
+    let ping = match (chat, ping_id) {
+        (Some(kind), _) => Chat::new(kind, &webhook).ping(&opened).await,
+        (None, ping_id) => webhook.ping(&opened, ping_id.unwrap_or_default()).await,
+    };
     drop(progress);
     let pinged = Pinged::new((subscriber_id, name, ping_id), ping.with_context(doing)?);
     context.output.show(&pinged, || pinged.sheet())?;
@@ -67,7 +79,7 @@ pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
 }
 
 impl Pinged {
-    fn new((subscriber_id, name, ping_id): (i32, String, Uuid), ping: Ping) -> Self {
+    fn new((subscriber_id, name, ping_id): (i32, String, Option<Uuid>), ping: Ping) -> Self {
         Self {
             subscriber_id,
             name,
@@ -88,7 +100,7 @@ impl Pinged {
             .toned("ping", format!("{outcome} by {}", self.name), tone)
             .maybe("status", self.status)
             .field("time", format!("{} ms", self.elapsed_ms))
-            .field("webhook-id", self.ping_id.to_string())
+            .maybe("webhook-id", self.ping_id)
             .maybe("answer", body)
     }
 }

@@ -20,7 +20,6 @@ use tidings::{
     address::AllowList,
     endpoint::Policy,
     pattern::Pattern,
-    scope::Scope,
     secret::Keyring,
     subscriber::{self, NewSubscriber},
     subscription::{self, Wanted},

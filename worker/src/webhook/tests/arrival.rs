@@ -69,13 +69,14 @@ async fn proxies_of_the_environment_are_not_used() {
 async fn every_secret_signs_while_they_are_changed() {
     let receiver = Receiver::start([ok()]).await;
     let mut subscriber = calling(&format!("http://{}/", receiver.address));
-    subscriber.secrets.insert(0, Secret::from_bytes(&[8; 24]).unwrap());
+    subscriber.secrets.insert(0, Secret::from_bytes(&[8; 24]).unwrap().into());
     deliver(&webhook(settings()), &subscriber).await;
     let request = receiver.requests().remove(0);
     let signatures = request.header("webhook-signature").unwrap().split(' ').collect::<Vec<_>>();
     assert_eq!(signatures.len(), 2);
-    for (secret, signature) in subscriber.secrets.iter().zip(signatures) {
-        let theirs = standardwebhooks::Webhook::new(&secret.to_text()).unwrap();
+    for (key, signature) in subscriber.secrets.iter().zip(signatures) {
+        let text = key.secret().unwrap().to_text();
+        let theirs = standardwebhooks::Webhook::new(&text).unwrap();
         let id = request.header("webhook-id").unwrap();
         assert_eq!(signature, theirs.sign(id, 1_700_000_000, &request.body).unwrap());
     }

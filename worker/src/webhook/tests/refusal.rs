@@ -91,7 +91,7 @@ async fn literal_address_is_checked_again_before_every_request() {
     let subscriber = calling(&format!("http://127.0.0.1:{port}/"));
     let mut target = Target::open(webhook(settings()).inner, &subscriber).unwrap();
     target.caller.inner = webhook(strict()).inner;
-    let attempt = target.attempt(Message::of(&delivery("{}").event)).await;
+    let attempt = target.attempt(target.format.message(&delivery("{}").event)).await;
     assert!(error(&attempt.answer).contains("127.0.0.1 is forbidden"), "{attempt:?}");
     assert_eq!(receiver.connections(), 0);
 }
@@ -105,12 +105,13 @@ async fn connection_to_a_forbidden_peer_is_dropped_unread() {
     // As if the resolver had let the address pass.
     target.caller.inner = Arc::new(Inner {
         client: permissive.client.clone(),
+        own: Own::default(),
         trusts: true,
         settings: strict(),
         guard: permissive.guard.clone(),
         clock: Arc::clone(&permissive.clock),
     });
-    let attempt = target.attempt(Message::of(&delivery("{}").event)).await;
+    let attempt = target.attempt(target.format.message(&delivery("{}").event)).await;
     assert_eq!((attempt.answer.verdict, attempt.answer.status), (Verdict::Retry, None));
     let expected = "the answer was left unread: its sender 127.0.0.1 is forbidden";
     assert!(error(&attempt.answer).starts_with(expected), "{attempt:?}");

@@ -15,15 +15,15 @@ use rustls::{
 use super::*;
 
 /// For `receiver.test` and `127.0.0.1`, signed by itself.
-const CERTIFICATE: &[u8] = include_bytes!("receiver.crt");
-const KEY: &[u8] = include_bytes!("receiver.key");
+pub(super) const CERTIFICATE: &[u8] = include_bytes!("receiver.crt");
+pub(super) const KEY: &[u8] = include_bytes!("receiver.key");
 
 fn certificate() -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(CERTIFICATE).unwrap()
 }
 
 /// Starts a receiver that answers each connection's first request with 200, and ends with the process.
-fn start() -> SocketAddr {
+pub(super) fn start() -> SocketAddr {
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -46,7 +46,7 @@ fn start() -> SocketAddr {
     address
 }
 
-fn trusting() -> Settings {
+pub(super) fn trusting() -> Settings {
     Settings { trusted_certificates: vec![certificate().to_vec()], ..settings() }
 }
 
