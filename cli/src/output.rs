@@ -130,6 +130,11 @@ impl Output {
         if self.json { document(item) } else { print(&format!("{}\n", text::line(said))) }
     }
 
+    /// Prints several lines, without control characters; programs read `item`.
+    pub(crate) fn lines<T: Serialize + ?Sized>(&self, item: &T, said: &str) -> Result<()> {
+        if self.json { document(item) } else { print(&format!("{}\n", text::paragraph(said))) }
+    }
+
     /// Tells people something that is not part of the result.
     pub(crate) fn note(&self, said: &str) -> Result<()> {
         if self.json {

@@ -233,13 +233,21 @@ fn state(summary: &Summary, now: DateTime<Utc>) -> String {
             let until = summary.held_back_until.map(|at| when::both(at, now)).unwrap_or_default();
             format!("held back until {until}")
         }
+        State::Failing => {
+            let trouble = summary.trouble.as_ref();
+            let until = trouble.and_then(|trouble| trouble.until);
+            let until = until.map(|at| when::both(at, now)).unwrap_or_default();
+            let since = since(trouble.and_then(|trouble| trouble.failing_since));
+            let failures = trouble.map(|trouble| trouble.failures).unwrap_or_default();
+            format!("failing{since}: {failures} attempts in a row; one is tried {until}")
+        }
     }
 }
 
 const fn tone(state: State) -> Tone {
     match state {
         State::Active => Tone::Good,
-        State::HeldBack | State::Paused => Tone::Warning,
+        State::HeldBack | State::Paused | State::Failing => Tone::Warning,
         State::Disabled => Tone::Bad,
     }
 }

@@ -52,7 +52,7 @@ pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
             chat::preview_for(kind, &config, &event).context(doing)?
         }
     };
-    context.output.text(&shown.body, &shown.text)
+    context.output.lines(&shown.body, &shown.text)
 }
 
 /// Returns a template that was given, or that stands in a file.
