@@ -2,9 +2,12 @@
 
 pub(crate) mod catalogue;
 pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod global;
+pub(crate) mod listen;
 pub(crate) mod log;
 pub(crate) mod paper;
+pub(crate) mod replay;
 pub(crate) mod serve;
 pub(crate) mod subscriber;
 pub(crate) mod template;
@@ -79,6 +82,26 @@ pub(crate) enum Command {
     /// Look at dead letters and replay them
     #[command(subcommand)]
     Dead(log::DeadCommand),
+    /// Manage the key pair of the installation, which signs by v1a
+    #[command(subcommand)]
+    Keys(subscriber::rotate::KeysCommand),
+    /// Receive webhooks on this machine, verify them, and show them
+    ///
+    /// What does not verify is answered with 401, as a receiver should, and the reason is shown.
+    /// Anything else is answered with 204, or as --answer, --fail-every, --delay and --close say.
+    /// With --subscribe, a subscriber is added for as long as this runs; it needs the database and the key of the
+    /// workers, and workers that run with `--allow-address 127.0.0.1`.
+    Listen(listen::Listen),
+    /// Deliver the events of a time again, each under its own id
+    ///
+    /// They go to those who are subscribed now; whoever still waits for one of them does not get it twice.
+    /// What was given up is for `tidings dead replay`.
+    /// Interrupted, it says how to go on.
+    Replay(replay::Replay),
+    /// Say who would be notified of an event, and why, or why not
+    ///
+    /// With a payload, or with an event that is stored, the filters of subscriptions are tried as well.
+    ExplainRoute(explain::ExplainRoute),
     /// Look for what is wrong, and say what cures it
     ///
     /// Nothing is changed, and each check ends in time.

@@ -80,6 +80,11 @@ pub(crate) fn machine() -> String {
     name.to_string_lossy().into_owned()
 }
 
+/// Says whether there is somebody who can be asked.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 fn is_coloured(is_terminal: bool, no_color: bool, term: Option<&OsStr>) -> bool {
     is_terminal && !no_color && term.is_none_or(|term| term != "dumb")
 }

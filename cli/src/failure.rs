@@ -170,6 +170,9 @@ fn of_events(error: &tidings::Error) -> Option<Judgement> {
         | E::Unstorable { .. }
         | E::OutOfRange { .. }
         | E::SubscriberGone { .. }
+        | E::BadFilter { .. }
+        | E::Changed { .. }
+        | E::NotKept { .. }
         | E::Unreplayable { .. } => Some((Exit::Refused, None)),
         _ => Some((Exit::Failed, None)),
     }

@@ -12,7 +12,7 @@ pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod when;
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 
 use anyhow::{Context, Error, Result};
 use indicatif::MultiProgress;
@@ -64,6 +64,23 @@ impl Output {
         Progress::begin(&self.bars, doing)
     }
 
+    /// Begins to show the progress of work that has so many parts.
+    pub(crate) fn counted(&self, doing: &'static str, total: u64) -> Progress {
+        Progress::counted(&self.bars, doing, total)
+    }
+
+    /// Asks somebody on the terminal; anything but yes is no.
+    ///
+    /// # Errors
+    ///
+    /// The terminal cannot be read.
+    pub(crate) fn ask(&self, question: &str) -> Result<bool> {
+        self.complain(&format!("{question} [y/N] "))?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).context("read the answer")?;
+        Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+    }
+
     /// Shows a list: a table, or a JSON array.
     pub(crate) fn list<T: Serialize>(
         &self,
@@ -87,6 +104,20 @@ impl Output {
         sheet: impl FnOnce() -> Sheet,
     ) -> Result<()> {
         if self.json { document(item) } else { print(&sheet().render(self.width, self.style)) }
+    }
+
+    /// Shows one thing of many that arrive one by one: a sheet, or a JSON object on a line of its own.
+    pub(crate) fn next<T: Serialize + ?Sized>(
+        &self,
+        item: &T,
+        sheet: impl FnOnce() -> Sheet,
+    ) -> Result<()> {
+        let said = if self.json {
+            serde_json::to_string(item).context("write the result as JSON")?
+        } else {
+            sheet().render(self.width, self.style)
+        };
+        print(&(said + "\n"))
     }
 
     /// Shows a text of our own as it is; programs read `item`, which contains it.

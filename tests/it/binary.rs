@@ -2,14 +2,19 @@
 
 mod catalogue;
 mod doctor;
+mod explain;
 mod help;
+mod listen;
 mod look;
 mod paper;
 mod refusals;
+mod replay;
+mod rotate;
 mod serve;
 mod subscribers;
 mod template;
 mod up;
+mod update;
 
 use std::time::Duration;
 

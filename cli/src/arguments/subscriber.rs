@@ -1,5 +1,8 @@
 //! What `subscriber` and `subscription` understand.
 
+pub(crate) mod rotate;
+pub(crate) mod update;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -17,6 +20,17 @@ pub(crate) enum Command {
     /// The endpoint is checked first, its addresses included.
     /// A webhook without --secret gets a fresh one, which is shown once.
     Add(Box<Add>),
+    /// Change a subscriber; what is not named stays
+    ///
+    /// Its worker goes by the change within a second or so.
+    /// With --if-version, it is refused if somebody else has changed the subscriber meanwhile.
+    Update(Box<update::Update>),
+    /// Give a subscriber a new secret or key pair; old ones go on signing for a while
+    ///
+    /// A new secret is shown once: hand it to the subscriber within the overlap.
+    Rotate(rotate::Rotate),
+    /// Print the public keys by which a subscriber verifies, as a JSON Web Key Set
+    Jwks(Named),
     /// List subscribers
     List(List),
     /// Show one subscriber, with its subscriptions

@@ -2,6 +2,7 @@
 
 mod add;
 mod ping;
+mod update;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
@@ -9,7 +10,9 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use tidings::subscriber::{self, Detail, Filter, Purpose, State, StoredSecret, Summary};
 
-use super::subscription;
+use super::{keys, subscription};
+
+pub(super) use self::add::secret;
 use crate::{
     arguments::subscriber::{Command, List, Named},
     connection::now,
@@ -43,6 +46,9 @@ enum Change {
 pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
     match command {
         Command::Add(add) => add::run(context, add).await,
+        Command::Update(arguments) => update::run(context, arguments).await,
+        Command::Rotate(arguments) => keys::rotate(context, arguments).await,
+        Command::Jwks(named) => keys::jwks(context, Some(named)).await,
         Command::List(list) => self::list(context, list).await,
         Command::Show(named) => show(context, named).await,
         Command::Pause(named) => change(context, named, Change::Pause).await,
@@ -191,6 +197,7 @@ fn sheet(found: &Detail, now: DateTime<Utc>) -> Sheet {
         .field("lane", format!("shard {} of {}", found.shard, summary.kind))
         .when("added", summary.created_at, now)
         .when("changed", found.updated_at, now)
+        .field("version", found.version.to_string())
         .table("Subscriptions", subscription::table(&found.subscriptions, now))
 }
 

@@ -32,6 +32,27 @@ impl Progress {
         Self { bar, doing }
     }
 
+    /// Begins to show how much of `total` is done.
+    pub(super) fn counted(bars: &MultiProgress, doing: &'static str, total: u64) -> Self {
+        let bar = bars.add(ProgressBar::new(total));
+        let template = "{msg} {wide_bar} {human_pos} of {human_len} ({eta} left)";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(doing);
+        Self { bar, doing }
+    }
+
+    /// Says how much is done in all; where there is no terminal, once for each tenth.
+    pub(crate) fn reach(&self, done: u64) {
+        let total = self.bar.length().unwrap_or_default().max(1);
+        let before = self.bar.position();
+        self.bar.set_position(done);
+        if self.bar.is_hidden() && before * 10 / total != done * 10 / total {
+            telemetry::progressed(self.doing, &format!("{done} of {total}"));
+        }
+    }
+
     /// Says how far it is; on a terminal only, because it may be said often.
     pub(crate) fn set(&self, detail: &str) {
         self.bar.set_message(format!("{}: {detail}", self.doing));

@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(super) const COMMANDS: [&str; 40] = [
+pub(super) const COMMANDS: [&str; 49] = [
     "",
     "up",
     "worker",
@@ -18,6 +18,9 @@ pub(super) const COMMANDS: [&str; 40] = [
     "catalogue restore",
     "subscriber",
     "subscriber add",
+    "subscriber update",
+    "subscriber rotate",
+    "subscriber jwks",
     "subscriber list",
     "subscriber show",
     "subscriber pause",
@@ -42,6 +45,12 @@ pub(super) const COMMANDS: [&str; 40] = [
     "dead list",
     "dead show",
     "dead replay",
+    "keys",
+    "keys rotate",
+    "keys jwks",
+    "listen",
+    "replay",
+    "explain-route",
     "doctor",
     "completions",
     "man",

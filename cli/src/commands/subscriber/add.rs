@@ -179,7 +179,7 @@ fn config(add: &Add, url: &str) -> Result<Value> {
 }
 
 /// Reads a secret that was given, or that stands on standard input, where no list of processes shows it.
-fn secret(text: &str) -> Result<Secret> {
+pub(in crate::commands) fn secret(text: &str) -> Result<Secret> {
     if text != "-" {
         return Ok(Secret::parse(text)?);
     }
@@ -189,7 +189,8 @@ fn secret(text: &str) -> Result<Secret> {
     Ok(Secret::parse(&text)?)
 }
 
-fn check_ladder(retry: Option<&Value>) -> Result<()> {
+/// Checks a retry ladder that was given.
+pub(super) fn check_ladder(retry: Option<&Value>) -> Result<()> {
     let Some(retry) = retry else { return Ok(()) };
     let refused = |error: anyhow::Error| {
         Coded::new(Exit::Refused, "read the retry ladder")
