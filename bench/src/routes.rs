@@ -91,8 +91,8 @@ async fn subscribed(fixture: &Fixture, name: &'static str, count: i64) -> Result
            select subscriber_id, row_number() over (order by subscriber_id) as n from tidings.subscriber where name like 'route-%'
          )
          insert into tidings.subscription (subscriber_id, pattern_id, scope)
-         select lane.subscriber_id, (select pattern_id from tidings.pattern where pattern = 'order:*'), 'project=p' || n
-         from generate_series(1, $1) n join lane on lane.n = 1 + n % least($1, 1000)",
+         select lane.subscriber_id, (select pattern_id from tidings.pattern where pattern = 'order:*'), 'project=p' || project
+         from generate_series(1, $1) project join lane on lane.n = 1 + project % least($1, 1000)",
     )
     .bind(count)
     .execute(&database.pool)
