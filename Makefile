@@ -247,9 +247,14 @@ deny: ## Checks licences and sources of dependencies, with cargo-deny
 audit: ## Checks the dependencies against the advisories known today; needs the network
 	$(CARGO) deny check advisories
 
-docs: ## Builds the documentation of the crates
+docs: ## Builds the documentation of the crates, and the book with mdbook
 	$(CARGO) doc --locked --workspace --no-deps
 	@echo 'Open target/doc/tidings/index.html'
+	@if mdbook --version >/dev/null 2>&1; then \
+	  mdbook build docs && echo 'Open target/book/index.html'; \
+	else \
+	  echo 'The book needs mdbook: cargo install --locked mdbook'; \
+	fi
 
 clean: ## Removes what was built; the data in .tidings stay
 	$(CARGO) clean
