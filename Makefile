@@ -4,7 +4,7 @@
 # INSTALL=no; Rust never is. Works with the make of macOS (3.81), as root and as a user.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust lint bench sqlx sqlx-check deny audit fuzz docs clean
+.PHONY: help demo test test-rust lint bench fuzz sqlx sqlx-check deny audit docs clean
 
 # Queries are checked against .sqlx, without a database.
 export SQLX_OFFLINE := true
@@ -261,9 +261,14 @@ fuzz: ## Fuzzes what reads the texts of strangers, SECONDS=60 each; TARGETS='nam
 	    -max_total_time=$(SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
 
-docs: ## Builds the documentation of the crates
+docs: ## Builds the documentation of the crates, and the book with mdbook
 	$(CARGO) doc --locked --workspace --no-deps
 	@echo 'Open target/doc/tidings/index.html'
+	@if mdbook --version >/dev/null 2>&1; then \
+	  mdbook build docs && echo 'Open target/book/index.html'; \
+	else \
+	  echo 'The book needs mdbook: cargo install --locked mdbook'; \
+	fi
 
 clean: ## Removes what was built; the data in .tidings stay
 	$(CARGO) clean

@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tidings_tests::{Database, Launch};
 
+pub(crate) use self::help::COMMANDS;
+
 /// Long enough for a first start on a busy machine; nothing waits for it unless something is wrong.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -30,9 +32,9 @@ const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// A command that has ended, and what it said.
 #[derive(Debug)]
-struct Ran {
+pub(crate) struct Ran {
     code: Option<i32>,
-    stdout: String,
+    pub(crate) stdout: String,
     stderr: String,
 }
 
@@ -54,7 +56,7 @@ impl Ran {
 }
 
 /// Runs `tidings` to its end.
-async fn run(launch: &Launch) -> Ran {
+pub(crate) async fn run(launch: &Launch) -> Ran {
     let (status, output) = launch.start().exit(PATIENCE).await;
     let text = |lines: Vec<String>| lines.join("\n");
     Ran { code: status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }

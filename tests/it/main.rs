@@ -4,6 +4,7 @@
 
 mod atomicity;
 mod binary;
+mod book;
 mod crash;
 mod delivery;
 mod embedded;

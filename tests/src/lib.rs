@@ -16,6 +16,8 @@
     reason = "a test that cannot go on should stop"
 )]
 
+#[cfg(doctest)]
+mod book;
 pub mod clock;
 mod database;
 mod pooler;

@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(super) const COMMANDS: [&str; 49] = [
+pub(crate) const COMMANDS: [&str; 49] = [
     "",
     "up",
     "worker",
