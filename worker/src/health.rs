@@ -158,7 +158,7 @@ struct Failing {
 }
 
 /// What follows from an answer, beyond its delivery.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Consequence {
     /// The database is to know.
     Note(Note),

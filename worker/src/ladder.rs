@@ -135,8 +135,9 @@ mod tests {
         .unwrap();
         assert_eq!(ladder.check(), Ok(()));
         for failed in 1..=20 {
-            let delay = ladder.next(failed, Duration::ZERO, 0.5).unwrap().as_secs_f64();
-            assert_eq!(delay, 2_f64.powi(failed.into()).min(3600.0), "failure {failed}");
+            let delay = ladder.next(failed, Duration::ZERO, 0.5).unwrap();
+            let expected = 2_u64.pow(failed.into()).min(3600);
+            assert_eq!(delay, Duration::from_secs(expected), "failure {failed}");
         }
     }
 

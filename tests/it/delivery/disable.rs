@@ -79,7 +79,7 @@ async fn failure_now_and_then_never_disables() {
     world.set_in_flight_max(one, 1).await;
     let calls = AtomicU64::new(0);
     let memory = Memory::scripted(move |delivery| {
-        if delivery.subscriber_id == one && calls.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+        if delivery.subscriber_id == one && calls.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
             Answer::failed(Verdict::Retry, "not now").with_status(500)
         } else {
             Answer::delivered()

@@ -102,7 +102,7 @@ impl Hostile {
                     stream.write_all(b"x").await.ok()?;
                 },
                 Then::Endless => loop {
-                    let written = stream.write(&[b'x'; 65_536]).await.ok()?;
+                    let written = stream.write(&[b'x'; 16_384]).await.ok()?;
                     self.written.fetch_add(written, Ordering::SeqCst);
                 },
             }
