@@ -111,3 +111,23 @@ async fn delivery_that_nobody_has_tried_says_nothing_about_its_destination() {
     assert_eq!(memory.count(), 0);
     assert_eq!(seen(&world, one).await.state, State::Active);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriber_that_could_not_be_disabled_is_tried_again_and_disabled_at_its_next_failure() {
+    let world = World::new(&[TYPE]).await;
+    let (ill, well) = lanes(&world).await;
+    world.set_in_flight_max(ill, 1).await;
+    let moody = Moody::away(ill);
+    world
+        .execute(
+            "alter table tidings.subscriber add constraint stays_on check (disabled_at is null)",
+        )
+        .await;
+    let _worker = worker(&world, &moody.memory, disable(2, Duration::ZERO)).await;
+    register(&world, &moody.memory, well, 1).await;
+    eventually(SOON, "it is tried again", || async { (moody.receipts().len() >= 4).then_some(()) })
+        .await;
+    assert_eq!(seen(&world, ill).await.state, State::Active);
+    world.execute("alter table tidings.subscriber drop constraint stays_on").await;
+    becomes(&world, ill, State::Disabled).await;
+}

@@ -333,3 +333,30 @@ async fn breaker_that_is_closed_costs_no_statement() {
     let names: Vec<&String> = calls.as_object().unwrap().keys().collect();
     assert_eq!(names, ["work_v1"], "nothing but settling and fetching: {calls}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_that_could_not_be_written_down_is_written_down_with_the_next_success() {
+    let world = World::new(&[TYPE]).await;
+    let (ill, well) = lanes(&world).await;
+    world.set_in_flight_max(ill, 1).await;
+    let moody = Moody::away(ill);
+    let _worker = worker(&world, &moody.memory, breaker(3, Duration::from_millis(20))).await;
+    register(&world, &moody.memory, well, 1).await;
+    becomes(&world, ill, State::Failing).await;
+    // What may be written is only that it is not well.
+    let grudge = format!(
+        "alter table tidings.subscriber add constraint grudge
+         check (subscriber_id <> {ill} or breaker is not null)"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(grudge)).execute(&world.pool).await.unwrap();
+    moody.recover();
+    world.drained().await;
+    assert_eq!(seen(&world, ill).await.state, State::Failing);
+    world.execute("alter table tidings.subscriber drop constraint grudge").await;
+    eventually(SOON, "nothing is left of it", || async {
+        register(&world, &moody.memory, well, 1).await;
+        let summary = seen(&world, ill).await;
+        (summary.state == State::Active && summary.trouble.is_none()).then_some(())
+    })
+    .await;
+}

@@ -211,7 +211,7 @@ async fn warning_comes_at_half_the_time_after_which_a_subscriber_is_disabled() {
     world.register(Draft::new(TYPE)).await;
     let disabled = stage.hears("tidings:subscriber:disabled").await;
     let reason = disabled["reason"].as_str().unwrap();
-    assert!(reason.starts_with("nothing was delivered for 1 seconds, and "), "{reason}");
+    assert!(reason.starts_with("nothing was delivered for "), "{reason}");
     let warned = stage.hears("tidings:subscriber:warned").await;
     assert!(warned["failures"].as_u64().unwrap() >= 2, "{warned}");
     assert_eq!(stage.count("type = 'tidings:subscriber:warned'").await, 1, "once");

@@ -183,7 +183,7 @@ fn spoken(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [(86_400, "days"), (3600, "hours"), (60, "minutes")];
     let unit = units.into_iter().find(|(unit, _)| seconds >= 2 * unit);
-    let (unit, name) = unit.unwrap_or((1, "seconds"));
+    let (unit, name) = unit.unwrap_or((1, if seconds == 1 { "second" } else { "seconds" }));
     format!("{} {name}", seconds / unit)
 }
 
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn time_is_told_in_a_unit_that_people_would_choose() {
         let table = [
-            (1, "1 seconds"),
+            (1, "1 second"),
             (119, "119 seconds"),
             (7199, "119 minutes"),
             (36 * 3600, "36 hours"),
