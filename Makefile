@@ -4,7 +4,7 @@
 # INSTALL=no; Rust never is. Works with the make of macOS (3.81), as root and as a user.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust lint bench sqlx sqlx-check deny audit docs clean
+.PHONY: help demo test test-rust lint bench fuzz sqlx sqlx-check deny audit docs clean
 
 # Queries are checked against .sqlx, without a database.
 export SQLX_OFFLINE := true
@@ -23,6 +23,9 @@ LANGUAGE_TESTS := languages::
 
 # Tests that measure how long a takeover takes: by themselves, or they measure the other tests.
 CRASH_TESTS := crash::
+
+# How long each target is fuzzed.
+SECONDS ?= 60
 
 # What the recipes share, as shell functions.
 define FUNCTIONS
@@ -246,6 +249,17 @@ deny: ## Checks licences and sources of dependencies, with cargo-deny
 
 audit: ## Checks the dependencies against the advisories known today; needs the network
 	$(CARGO) deny check advisories
+
+fuzz: ## Fuzzes what reads the texts of strangers, SECONDS=60 each; TARGETS='names urls' fuzzes those alone
+	$(RUN) need rust
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo 'This needs cargo-fuzz: cargo install --locked cargo-fuzz'; exit 1; }
+	@command -v c++ >/dev/null 2>&1 || { echo 'This needs a C++ compiler: sudo apt-get install g++, or xcode-select --install'; exit 1; }
+	@for target in $(or $(TARGETS),$$($(CARGO) fuzz list)); do \
+	  echo "$$target, for $(SECONDS) s"; \
+	  mkdir -p fuzz/corpus/$$target; \
+	  $(CARGO) fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -max_total_time=$(SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1 || exit 1; \
+	done
 
 docs: ## Builds the documentation of the crates, and the book with mdbook
 	$(CARGO) doc --locked --workspace --no-deps

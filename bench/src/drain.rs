@@ -4,16 +4,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use tidings::deliverer::Memory;
-use tidings_worker::{AttemptLog, Worker};
+use tidings_worker::{AttemptLog, Worker, health::Rules};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     fixture::Fixture,
     report::{Report, progress},
+    turns::compare,
 };
 
 const DELIVERIES: i64 = 300_000;
 const TURNS: usize = 5;
+
+/// More than for an absolute figure: the goal is closer to one than two turns are to each other.
+const BREAKER_TURNS: usize = 11;
+const BREAKER_LANES: i64 = 50;
 
 const CLEAR: &[&str] = &[
     "truncate tidings.delivery, tidings.attempt, tidings.event, tidings.expansion",
@@ -31,7 +36,7 @@ pub(crate) async fn per_second(fixture: &Fixture, report: &mut Report) -> Result
         let bar = progress(row, TURNS);
         let mut turns = Vec::new();
         for _ in 0..TURNS {
-            turns.push(drain(fixture, lanes).await?);
+            turns.push(drain(fixture, lanes, Rules::default()).await?);
             bar.inc(1);
         }
         bar.finish_and_clear();
@@ -43,7 +48,26 @@ pub(crate) async fn per_second(fixture: &Fixture, report: &mut Report) -> Result
     Ok(())
 }
 
-async fn drain(fixture: &Fixture, lanes: i64) -> Result<f64> {
+/// Deliveries per second of a worker that watches over its destinations, all of them well, over those of one that does
+/// not.
+pub(crate) async fn breaker_ratio(fixture: &Fixture, report: &mut Report) -> Result<()> {
+    let turns = compare(
+        "breaker.overhead_ratio",
+        BREAKER_TURNS,
+        async || drain(fixture, BREAKER_LANES, Rules::default()).await,
+        async || drain(fixture, BREAKER_LANES, Rules::OFF).await,
+    )
+    .await?;
+    let note = format!(
+        "all rules of health against none, {BREAKER_LANES} lanes, {DELIVERIES} deliveries of 200 bytes, attempt log all, \
+         {BREAKER_TURNS} turns each way; {:.0} against {:.0} deliveries/s",
+        turns.ours, turns.other
+    );
+    report.add("breaker.overhead_ratio", "ratio", &turns.ratios, note);
+    Ok(())
+}
+
+async fn drain(fixture: &Fixture, lanes: i64, health: Rules) -> Result<f64> {
     fixture.run(CLEAR).await?;
     fill(fixture, lanes).await?;
     fixture.run(SETTLE_DOWN).await?;
@@ -53,6 +77,7 @@ async fn drain(fixture: &Fixture, lanes: i64) -> Result<f64> {
     let mut worker = Worker::builder(fixture.pool.clone())
         .deliverer(memory.clone())
         .attempt_log(AttemptLog::All)
+        .health(health)
         .spawn(shutdown.clone())
         .await?;
     memory.wait_for(DELIVERIES.unsigned_abs()).await;

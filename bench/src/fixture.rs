@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, bail};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 use tidings_cli::postgres::{Embedded, Location, Options, locate};
 
 /// What is set beyond the defaults of Postgres.
@@ -15,6 +15,13 @@ const SETTINGS: [(&str, &str); 3] =
 pub(crate) struct Fixture {
     embedded: Embedded,
     folder: PathBuf,
+    pub(crate) pool: PgPool,
+}
+
+/// Another database of the same server, for what would change the other rows.
+#[derive(Debug)]
+pub(crate) struct Database {
+    name: &'static str,
     pub(crate) pool: PgPool,
 }
 
@@ -34,8 +41,7 @@ impl Fixture {
         }
         let embedded = Embedded::start(&search, options).await?;
         let pool = PgPoolOptions::new().max_connections(40).connect(&embedded.url()).await?;
-        tidings_migrations::migrate(&pool).await?;
-        sqlx::query("select tidings.make_group('memory', 16)").execute(&pool).await?;
+        migrate(&pool).await?;
         Ok(Self { embedded, folder, pool })
     }
 
@@ -81,13 +87,7 @@ impl Fixture {
 
     /// Runs each statement by itself.
     pub(crate) async fn run(&self, statements: &[&'static str]) -> Result<()> {
-        for statement in statements {
-            sqlx::raw_sql(*statement)
-                .execute(&self.pool)
-                .await
-                .with_context(|| format!("run {statement}"))?;
-        }
-        Ok(())
+        run(&self.pool, statements).await
     }
 
     pub(crate) async fn stop(self) -> Result<()> {
@@ -95,4 +95,47 @@ impl Fixture {
         self.embedded.stop().await?;
         std::fs::remove_dir_all(&self.folder).context("remove the folder of the server")
     }
+}
+
+impl Database {
+    /// Creates a database with every migration; `name` is one of ours, and nobody else's.
+    pub(crate) async fn create(fixture: &Fixture, name: &'static str) -> Result<Self> {
+        let create = format!("create database {name}");
+        sqlx::raw_sql(AssertSqlSafe(create)).execute(&fixture.pool).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(20)
+            .connect(&fixture.embedded.url_of(name))
+            .await?;
+        migrate(&pool).await?;
+        Ok(Self { name, pool })
+    }
+
+    /// Runs each statement by itself.
+    pub(crate) async fn run(&self, statements: &[&'static str]) -> Result<()> {
+        run(&self.pool, statements).await
+    }
+
+    /// Drops it, and leaves a server that has nothing to tidy up.
+    pub(crate) async fn discard(self, fixture: &Fixture) -> Result<()> {
+        self.pool.close().await;
+        let drop = format!("drop database {}", self.name);
+        sqlx::raw_sql(AssertSqlSafe(drop)).execute(&fixture.pool).await?;
+        fixture.run(&["checkpoint"]).await
+    }
+}
+
+async fn migrate(pool: &PgPool) -> Result<()> {
+    tidings_migrations::migrate(pool).await?;
+    sqlx::query("select tidings.make_group('memory', 16)").execute(pool).await?;
+    Ok(())
+}
+
+async fn run(pool: &PgPool, statements: &[&'static str]) -> Result<()> {
+    for statement in statements {
+        sqlx::raw_sql(*statement)
+            .execute(pool)
+            .await
+            .with_context(|| format!("run {statement}"))?;
+    }
+    Ok(())
 }

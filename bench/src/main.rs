@@ -4,11 +4,15 @@
 //! the turns. Absolute figures stand beside what the machine can do. The rows go to `bench/report.json`; with words
 //! as arguments, only what has one of them in its name is measured, and nothing is written.
 
+mod clients;
 mod drain;
+mod fanout;
 mod fixture;
 mod register;
 mod report;
+mod routes;
 mod trips;
+mod turns;
 
 use anyhow::{Context, Result};
 
@@ -27,8 +31,21 @@ async fn main() -> Result<()> {
     if wanted("register.round_trips") {
         trips::round_trips(&fixture, &mut report).await.context("count register.round_trips")?;
     }
+    if wanted("routes.register_ratio") {
+        routes::register_ratio(&fixture, &mut report)
+            .await
+            .context("measure routes.register_ratio")?;
+    }
+    if wanted("fanout.ratio") || wanted("fanout.register_ratio") {
+        fanout::ratios(&fixture, &mut report).await.context("measure fanout.ratio")?;
+    }
     if wanted("drain.per_second") {
         drain::per_second(&fixture, &mut report).await.context("measure drain.per_second")?;
+    }
+    if wanted("breaker.overhead_ratio") {
+        drain::breaker_ratio(&fixture, &mut report)
+            .await
+            .context("measure breaker.overhead_ratio")?;
     }
     if words.is_empty() {
         report.write("bench/report.json").context("write bench/report.json")?;

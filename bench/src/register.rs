@@ -10,10 +10,7 @@ use sqlx::PgPool;
 use tidings::{Event, catalogue};
 use uuid::Uuid;
 
-use crate::{
-    fixture::Fixture,
-    report::{Report, progress},
-};
+use crate::{clients::APPLICATION, fixture::Fixture, report::Report, turns::compare};
 
 const CLIENTS: usize = 16;
 const TURNS: usize = 15;
@@ -43,7 +40,7 @@ impl OrderPlaced {
 }
 
 const PLAIN: &[&str] = &[
-    "create table app_order (order_id bigint generated always as identity primary key, customer text not null)",
+    APPLICATION,
     // Tables of the same shape, partitioned and indexed alike: the same rows, without what chooses and checks them.
     "create table plain_event (like tidings.event including all) partition by range (event_id)",
     "create table plain_event_day partition of plain_event for values from (minvalue) to (maxvalue)",
@@ -65,33 +62,21 @@ pub(crate) async fn tx_ratio(fixture: &Fixture, report: &mut Report) -> Result<(
     catalogue![OrderPlaced]?.sync(&mut conn).await?;
     drop(conn);
     fixture.run(PLAIN).await?;
-    let bar = progress("register.tx_ratio", TURNS);
-    let (mut ratios, mut ours, mut plains) = (Vec::new(), Vec::new(), Vec::new());
-    // The first turn warms up the plans of every connection.
-    for turn in 0..=TURNS {
-        let (our, plain) = if turn % 2 == 0 {
-            let our = rate(&fixture.pool, Way::Register).await?;
-            (our, rate(&fixture.pool, Way::Plain).await?)
-        } else {
-            let plain = rate(&fixture.pool, Way::Plain).await?;
-            (rate(&fixture.pool, Way::Register).await?, plain)
-        };
-        if turn > 0 {
-            ratios.push(our / plain);
-            ours.push(our);
-            plains.push(plain);
-            bar.inc(1);
-        }
-    }
-    bar.finish_and_clear();
+    let turns = compare(
+        "register.tx_ratio",
+        TURNS,
+        async || rate(&fixture.pool, Way::Register).await,
+        async || rate(&fixture.pool, Way::Plain).await,
+    )
+    .await?;
     fixture.run(CLEAR).await?;
     let note = format!(
         "{CLIENTS} clients, {TURNS} turns of {} s each way; {:.0} against {:.0} transactions/s",
         TURN.as_secs(),
-        median(&mut ours),
-        median(&mut plains)
+        turns.ours,
+        turns.other
     );
-    report.add("register.tx_ratio", "ratio", &ratios, note);
+    report.add("register.tx_ratio", "ratio", &turns.ratios, note);
     Ok(())
 }
 
@@ -156,9 +141,4 @@ async fn client(pool: PgPool, way: Way, until: Instant) -> Result<u32> {
         count += 1;
     }
     Ok(count)
-}
-
-pub(crate) fn median(turns: &mut [f64]) -> f64 {
-    turns.sort_by(f64::total_cmp);
-    turns.get(turns.len() / 2).copied().unwrap_or_default()
 }

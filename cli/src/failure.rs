@@ -152,6 +152,7 @@ fn of_events(error: &tidings::Error) -> Option<Judgement> {
         E::Endpoint(error) => Some((Exit::Refused, allowing(error))),
         E::Secret(_)
         | E::Credentials(_)
+        | E::NoSecret { .. }
         | E::NoKeyPair { .. }
         | E::TooManyKeys { .. }
         | E::Pattern(_)

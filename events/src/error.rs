@@ -158,6 +158,14 @@ pub enum Error {
     /// Credentials that cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// A subscriber is to sign with a secret that it does not have.
+    #[error(
+        "subscriber `{name}` is to sign with a secret and has none that could; rotate its secret first"
+    )]
+    NoSecret {
+        /// The subscriber.
+        name: String,
+    },
     /// A subscriber is to sign by `v1a`, and there is no key pair.
     #[error(
         "subscriber `{name}` is to sign by v1a, and neither it nor the installation has a key pair; give it one, or make one for the installation first"

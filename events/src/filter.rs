@@ -74,7 +74,11 @@ impl Filter {
     /// Returns the filter that holds where this one or `other` does.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        if self == other { self } else { Self(json!({ "$or": [self.0, other.0] })) }
+        if self == other {
+            return self;
+        }
+        let either = vec![self.0, other.0];
+        Self(json!({ "$or": either }))
     }
 
     /// Checks that this is a filter.

@@ -6,6 +6,7 @@
 
 mod add;
 mod credentials;
+mod fit;
 mod health;
 mod key;
 mod mask;

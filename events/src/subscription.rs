@@ -244,7 +244,10 @@ fn check_exact(types: &[StoredType], target: &Target<'_>) -> Result<()> {
     let known = || types.iter().filter(|known| known.retired_at.is_none());
     let versions: Vec<_> = known().filter(|known| known.event_type == name).collect();
     let Some(newest) = versions.last() else {
+        // Our own events are no guess for one of the application's.
+        let is_ours = |name: &str| name.starts_with(crate::name::RESERVED);
         let names = known().map(|known| known.event_type.as_str());
+        let names = names.filter(|known| is_ours(known) == is_ours(name));
         let known = closest(name, names);
         return Err(Error::NoSuchType { event_type: name.to_owned(), known });
     };

@@ -1,6 +1,8 @@
 //! Workers that die, stop and come back at the worst moment: nothing is lost, order is kept, and nobody who has lost
 //! a lane goes on serving it.
 
+mod step;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex},

@@ -1,19 +1,27 @@
 //! What is registered is delivered: promptly, at least once, in order where asked for, and given up only by the rules.
 
 mod authority;
+mod back;
 mod change;
 mod chat;
+mod clock;
 mod credentials;
+mod disable;
 mod drain;
+mod frugal;
+mod health;
+mod hostile;
 mod ladder;
 mod limits;
 mod log;
+mod names;
 mod panic;
 mod profile;
 mod removal;
 mod rotation;
 mod signing;
 mod silence;
+mod told;
 mod webhook;
 
 use std::{

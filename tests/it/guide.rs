@@ -46,7 +46,7 @@ impl Hunk {
     fn read(text: &str) -> Self {
         let side = |marks: [char; 2]| -> String {
             let lines = text.lines().filter(|line| line.starts_with(marks));
-            lines.map(|line| format!("{}\n", &line[1..])).collect()
+            lines.flat_map(|line| [&line[1..], "\n"]).collect()
         };
         Self { before: side([' ', '-']), after: side([' ', '+']) }
     }

@@ -98,9 +98,9 @@ async fn event_of_a_project_lives_and_dies_with_its_transaction() {
         let mut tx = world.pool.begin().await.unwrap();
         register_event(&mut tx, &started(1, 1)).await.unwrap();
         if commits {
-            commit(tx).await.unwrap()
+            commit(tx).await.unwrap();
         } else {
-            tx.rollback().await.unwrap()
+            tx.rollback().await.unwrap();
         }
         assert_eq!(counts(&world).await, expected);
     }

@@ -52,6 +52,8 @@ pub(crate) enum Care {
 pub(crate) struct Landed {
     pub(crate) lane: i32,
     pub(crate) term: i64,
+    /// When it left.
+    pub(crate) began: Instant,
     pub(crate) outcomes: Vec<Outcome>,
 }
 
@@ -119,7 +121,7 @@ impl Flight {
                 Outcome { read, answer, elapsed, care }
             })
             .collect();
-        Landed { lane: self.lane, term: self.term, outcomes }
+        Landed { lane: self.lane, term: self.term, began, outcomes }
     }
 
     /// Waits until a careful delivery may be alone in flight.

@@ -158,7 +158,7 @@ struct Failing {
 }
 
 /// What follows from an answer, beyond its delivery.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Consequence {
     /// The database is to know.
     Note(Note),
@@ -194,6 +194,17 @@ impl Health {
             Some(Failing { since, failures, warned, noted_at: Some(now) })
         });
         health
+    }
+
+    /// Starts anew, because a person has resumed the subscriber: whatever else is on its way to the database is over,
+    /// and the first success says so.
+    pub(crate) const fn anew(rules: Rules) -> Self {
+        Self { noted: true, ..Self::new(rules) }
+    }
+
+    /// Takes in that what was to be written down is not: the next success says how things are.
+    pub(crate) fn doubted(&mut self) {
+        self.noted = true;
     }
 
     /// Returns how many of `max` may be in flight at `now`.
@@ -323,9 +334,7 @@ impl Health {
         let mut turn = None;
         if let Some(disable) = self.rules.disable {
             if since >= disable.after && failures >= disable.failures {
-                self.failing = None;
-                self.circuit = Circuit::Closed;
-                self.busy = 0;
+                // The count stands until somebody has resumed the subscriber: it may be that it could not be disabled.
                 return Some(Consequence::Disable { failures, failing: since });
             }
             if !failing.warned && since >= disable.after / 2 && failures >= disable.failures / 2 {

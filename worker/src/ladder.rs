@@ -127,6 +127,21 @@ mod tests {
     }
 
     #[test]
+    fn ladder_of_orchest_can_be_asked_for() {
+        // Two to the power of the failures, and an hour at most.
+        let ladder: Ladder = serde_json::from_str(
+            r#"{"delays_s": [0, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600]}"#,
+        )
+        .unwrap();
+        assert_eq!(ladder.check(), Ok(()));
+        for failed in 1..=20 {
+            let delay = ladder.next(failed, Duration::ZERO, 0.5).unwrap();
+            let expected = 2_u64.pow(failed.into()).min(3600);
+            assert_eq!(delay, Duration::from_secs(expected), "failure {failed}");
+        }
+    }
+
+    #[test]
     fn delivery_is_given_up_only_when_attempts_and_age_are_both_exceeded() {
         let ladder = Ladder::default();
         assert!(ladder.next(100, Duration::from_mins(1), 0.5).is_some(), "young");

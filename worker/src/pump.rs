@@ -82,8 +82,10 @@ pub(crate) enum Message {
     Found(Arc<[Pending]>),
     /// The database knows that a lane is held back.
     HeldBack(i32),
-    /// The database knows how the destination of a lane is doing, or cannot be told now.
-    Noted(i32),
+    /// The database knows how the destination of a lane is doing, or, where that is false, could not be told.
+    Noted(i32, bool),
+    /// The subscriber of a lane that was stopped could not be disabled.
+    NotDisabled(i32),
 }
 
 /// The engine.
@@ -182,7 +184,11 @@ impl Pump {
                     lane.noted(now);
                 }
             }
-            Message::Noted(id) => self.health_noted(id, now),
+            Message::Noted(id, written) => self.health_noted(id, written, now),
+            // Read again with the next hold: it is on, and the next failure is another reason to disable it.
+            Message::NotDisabled(id) => {
+                self.state.stale.insert(id);
+            }
         }
     }
 
@@ -360,14 +366,18 @@ impl Pump {
             let rules = self.health_rules(&shard);
             let lane = match self.state.lanes.get_mut(&id) {
                 Some(lane) if lane.term == term => {
+                    let goes_on = lane.terms.stopped && !terms.stopped;
                     lane.change(terms, now);
-                    if read.trouble.is_none() && self.state.notes.is_known(id, began) {
+                    if read.trouble.is_none() && (goes_on || self.state.notes.is_known(id, began)) {
                         // A person has resumed the subscriber.
-                        lane.health = Health::new(rules);
+                        lane.health = Health::anew(rules);
                     }
                     lane
                 }
                 _ => {
+                    if read.trouble.is_some() {
+                        self.state.notes.knew(id, began);
+                    }
                     let health = Health::resume(rules, read.trouble.as_ref(), now);
                     let lane = Lane::new((shard.clone(), term), terms, health, now);
                     self.state.lanes.entry(id).insert_entry(lane).into_mut()

@@ -280,6 +280,13 @@ impl fmt::Debug for Inner {
     }
 }
 
+/// Returns how long the value of a `Retry-After` header asks to wait from `now` on; for the targets in `fuzz/` alone.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn retry_after(value: &[u8], now: std::time::SystemTime) -> Option<Duration> {
+    retry_after::parse(value, now)
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a receiver compares the timestamp of a signature with its own wall clock; nothing is stored by it"

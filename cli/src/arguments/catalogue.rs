@@ -41,6 +41,10 @@ pub(crate) struct List {
     /// Those that subscribers can be told of: retired types and those for analytics only left out
     #[arg(long)]
     pub(crate) subscribable: bool,
+
+    /// The types of Tidings itself as well, which tell of subscribers and deliveries
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// Which event type.

@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
-use tidings_worker::{AttemptLog, Retention};
+use tidings_worker::{AttemptLog, Retention, health};
 
 use crate::duration;
 
@@ -13,6 +13,8 @@ const LEASE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_
 const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
 
 const CONNECT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(1);
+
+const DISABLE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24 * 365);
 
 /// What a webhook's own timeout may be, for all that have none.
 const WEBHOOK: RangeInclusive<Duration> =
@@ -44,6 +46,16 @@ pub(crate) struct Serve {
     /// How long what is in flight may take after Ctrl-C or SIGTERM, at most 1h
     #[arg(long, env = "TIDINGS_DRAIN_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = duration::within(DRAIN))]
     pub(crate) drain_timeout: Duration,
+
+    /// After how many attempts in a row that found a destination overloaded or away deliveries to it pause, at most
+    /// 1000; 0: never
+    #[arg(long, env = "TIDINGS_BREAKER_FAILURES", default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub(crate) breaker_failures: u16,
+
+    /// After how long without a delivery, although at least 20 attempts were made, a subscriber is disabled, at most
+    /// 365d; 0s: never
+    #[arg(long, env = "TIDINGS_DISABLE_AFTER", default_value = "5d", value_name = "DURATION", value_parser = duration::within(DISABLE))]
+    pub(crate) disable_after: Duration,
 
     /// How long one attempt of a webhook may take where the subscriber does not say, 1s to 1m
     #[arg(long, env = "TIDINGS_WEBHOOK_TIMEOUT", default_value = "15s", value_name = "DURATION", value_parser = duration::within(WEBHOOK))]
@@ -91,6 +103,18 @@ pub(crate) enum Attempts {
 }
 
 impl Serve {
+    /// Returns what is done about destinations that are not well.
+    pub(crate) fn health(&self) -> health::Rules {
+        let failures = u32::from(self.breaker_failures);
+        let breaker = health::Breaker { failures, ..health::Breaker::default() };
+        let disable = health::Disable { after: self.disable_after, ..health::Disable::default() };
+        health::Rules {
+            breaker: Some(breaker).filter(|breaker| breaker.failures > 0),
+            disable: Some(disable).filter(|disable| !disable.after.is_zero()),
+            ..health::Rules::default()
+        }
+    }
+
     /// Returns how long things are kept.
     pub(crate) fn retention(&self) -> Retention {
         let days = |days: u16| Duration::from_hours(24 * u64::from(days));

@@ -79,6 +79,7 @@ async fn list(context: &Context, list: &List) -> Result<()> {
     let mut found = Catalogue::stored(&mut tx).await?;
     tx.rollback().await?;
     database.close().await?;
+    found.retain(|known| list.all || !known.is_reserved());
     found.retain(|known| !list.subscribable || known.is_subscribable());
     context.output.list(&found, || table(&found))
 }

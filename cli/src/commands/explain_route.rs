@@ -32,7 +32,7 @@ use crate::{
 
 /// An event, as far as its route goes.
 struct Event {
-    event_type: String,
+    name: String,
     scope: Scope,
     tenant: String,
     payload: Option<Value>,
@@ -55,13 +55,13 @@ pub(crate) async fn run(context: &Context, explain: &ExplainRoute) -> Result<()>
     let event = match explain.event {
         Some(id) => stored(&mut tx, id).await?,
         None => Event {
-            event_type: explain.event_type.clone().unwrap_or_default(),
+            name: explain.event_type.clone().unwrap_or_default(),
             scope: Scope::parse(&explain.scope)?,
             tenant: explain.tenant.tenant.clone(),
             payload: given,
         },
     };
-    check(&mut tx, &event.event_type).await?;
+    check(&mut tx, &event.name).await?;
     let explained = self::explain(&mut tx, &event).await?;
     tx.rollback().await?;
     database.close().await?;
@@ -103,7 +103,7 @@ async fn stored(conn: &mut PgConnection, id: Uuid) -> Result<Event> {
     let payload = serde_json::from_str(found.payload.get()).context("read the payload")?;
     Ok(Event {
         scope: Scope::parse(&found.event.scope)?,
-        event_type: found.event.event_type,
+        name: found.event.event_type,
         tenant: found.event.tenant,
         payload: Some(payload),
     })
@@ -128,8 +128,8 @@ async fn check(conn: &mut PgConnection, event_type: &str) -> Result<()> {
 }
 
 async fn explain(conn: &mut PgConnection, event: &Event) -> Result<Vec<Explained>> {
-    let Event { event_type, scope, tenant, payload } = event;
-    let routes = subscription::explain(conn, event_type, scope, tenant, payload.as_ref()).await?;
+    let Event { name, scope, tenant, payload } = event;
+    let routes = subscription::explain(conn, name, scope, tenant, payload.as_ref()).await?;
     let mut explained = Vec::with_capacity(routes.len());
     for route in routes {
         let conditions = match (&route.filter, payload) {

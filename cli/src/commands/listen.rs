@@ -215,9 +215,10 @@ impl Shared {
         self.output.next(&listening, || {
             let sheet = Sheet::new().field("listening", &listening.url);
             let sheet = sheet.maybe("subscriber", listening.subscriber.as_ref());
-            let sheet = match listening.verifies {
-                true => sheet,
-                false => sheet.field("verifying", "nothing: there is no --secret"),
+            let sheet = if listening.verifies {
+                sheet
+            } else {
+                sheet.field("verifying", "nothing: there is no --secret")
             };
             sheet.field("stop", "Ctrl-C")
         })

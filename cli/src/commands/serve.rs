@@ -71,7 +71,8 @@ impl Service {
             .pumps(serve.pumps.into())
             .host(name(serve))
             .retention(serve.retention())
-            .drain_max(serve.drain_timeout);
+            .drain_max(serve.drain_timeout)
+            .health(serve.health());
         for chat in chat::all(&webhook) {
             builder = builder.deliverer(chat);
         }

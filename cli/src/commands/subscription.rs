@@ -114,7 +114,7 @@ pub(super) fn table(found: &[Subscription], now: DateTime<Utc>) -> Table {
             Cell::new(&subscription.pattern),
             Cell::new(everywhere(&subscription.scope)),
             Cell::new(if subscription.ordered { "yes" } else { "no" }),
-            Cell::new(&subscription.filter.as_ref().map(ToString::to_string).unwrap_or_default()),
+            Cell::new(subscription.filter.as_ref().map(ToString::to_string).unwrap_or_default()),
             Cell::when(subscription.created_at, now),
         ]);
     }

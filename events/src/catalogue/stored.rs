@@ -37,10 +37,15 @@ impl StoredType {
     pub fn is_subscribable(&self) -> bool {
         self.retired_at.is_none() && self.audience.iter().any(|audience| audience == "notification")
     }
+
+    /// Returns whether it is one of our own, `tidings:…`, which tell of subscribers and deliveries.
+    pub fn is_reserved(&self) -> bool {
+        self.event_type.starts_with(name::RESERVED)
+    }
 }
 
 impl Catalogue {
-    /// Returns the event types that the database knows, by name and version, retired ones included.
+    /// Returns the event types that the database knows, by name and version, retired ones and our own included.
     ///
     /// # Errors
     ///
@@ -54,7 +59,7 @@ impl Catalogue {
         Ok(types)
     }
 
-    /// Returns what can be subscribed to, with the scopes that a subscription may be limited to.
+    /// Returns what can be subscribed to, our own included, with the scopes that a subscription may be limited to.
     ///
     /// # Errors
     ///

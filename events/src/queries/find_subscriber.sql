@@ -14,7 +14,7 @@ select
   s.disabled_at,
   s.disabled_reason,
   s.breaker,
-  s.breaker ->> 'state' = 'open' and (s.breaker ->> 'until')::timestamptz > clock_timestamp() as open,
+  s.breaker ->> 'state' = 'open' as open,
   case when s.retry_after_until > clock_timestamp() then s.retry_after_until end as held_back_until,
   s.created_at,
   s.updated_at,

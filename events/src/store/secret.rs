@@ -47,6 +47,23 @@ pub(crate) async fn count(conn: &mut PgConnection, id: i32, purpose: Purpose) ->
     .map_err(Error::unanswered("count the keys of the subscriber"))
 }
 
+/// What there is to sign with and to send.
+#[derive(Debug)]
+pub(crate) struct Which {
+    pub(crate) secret: bool,
+    /// Of the subscriber or of the installation.
+    pub(crate) key_pair: bool,
+    pub(crate) credentials: bool,
+}
+
+/// Returns what of a subscriber can sign and be sent; secrets of other systems count only where `legacy` says so.
+pub(crate) async fn which(conn: &mut PgConnection, id: i32, legacy: bool) -> Result<Which> {
+    sqlx::query_file_as!(Which, "src/queries/which_secrets.sql", id, legacy)
+        .fetch_one(conn)
+        .await
+        .map_err(Error::unanswered("read which secrets the subscriber has"))
+}
+
 /// Ends the keys of one purpose after `overlap_ms`; those that end sooner already are left at that.
 pub(crate) async fn retire(
     conn: &mut PgConnection,

@@ -26,7 +26,7 @@ pub(crate) struct Row {
     pub(crate) disabled_at: Option<DateTime<Utc>>,
     pub(crate) disabled_reason: Option<String>,
     pub(crate) breaker: Option<Value>,
-    /// Whether its breaker is open now.
+    /// Whether its breaker is open, also while one delivery is tried.
     pub(crate) open: Option<bool>,
     pub(crate) held_back_until: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 use sqlx::PgTransaction;
 
-use super::{NewSubscriber, SYSTEM_LANE, mask::mask};
+use super::{NewSubscriber, SYSTEM_LANE, fit::check_stored, mask::mask};
 use crate::{Error, Result, endpoint::Policy, store::subscriber as store};
 
 /// What is to be changed of a subscriber; what is `None` stays as it is.
@@ -34,7 +34,7 @@ pub struct Update {
 /// # Errors
 ///
 /// [`Error::NoSuchSubscriber`]; [`Error::Changed`] if its version is another than [`Update::if_version`]; those of
-/// [`NewSubscriber::check`]; a name that is taken.
+/// [`NewSubscriber::check`]; a configuration that the stored keys or credentials do not fit; a name that is taken.
 /// The transaction stays usable.
 /// A database that does not answer; the transaction is lost.
 pub async fn update(
@@ -53,6 +53,9 @@ pub async fn update(
     }
     update.apply(&mut subscriber);
     subscriber.check(policy)?;
+    if update.config.is_some() {
+        check_stored(tx, id, &subscriber).await?;
+    }
     match store::update(tx, id, &subscriber).await? {
         Some(version) => Ok(version),
         None => Err(Error::SubscriberExists { name: subscriber.name }),

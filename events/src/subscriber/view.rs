@@ -130,18 +130,6 @@ impl Default for Filter {
 }
 
 impl State {
-    /// Returns the state of a subscriber: the system's own reason comes first, because a person has to repair it.
-    #[must_use]
-    pub const fn of(disabled: bool, paused: bool, held_back: bool, failing: bool) -> Self {
-        match (disabled, paused, held_back, failing) {
-            (true, ..) => Self::Disabled,
-            (_, true, ..) => Self::Paused,
-            (_, _, true, _) => Self::HeldBack,
-            (.., true) => Self::Failing,
-            _ => Self::Active,
-        }
-    }
-
     /// Returns the word that is shown.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -191,17 +179,29 @@ pub async fn find(
     }))
 }
 
+impl From<&rows::Row> for State {
+    /// The system's own reason comes first, because a person has to repair it.
+    fn from(row: &rows::Row) -> Self {
+        if row.disabled_at.is_some() {
+            Self::Disabled
+        } else if row.paused_at.is_some() {
+            Self::Paused
+        } else if row.held_back_until.is_some() {
+            Self::HeldBack
+        } else if row.open == Some(true) {
+            Self::Failing
+        } else {
+            Self::Active
+        }
+    }
+}
+
 impl From<rows::Row> for Summary {
     fn from(row: rows::Row) -> Self {
         Self {
             subscriber_id: row.subscriber_id,
             endpoint: endpoint(&row.config),
-            state: State::of(
-                row.disabled_at.is_some(),
-                row.paused_at.is_some(),
-                row.held_back_until.is_some(),
-                row.open == Some(true),
-            ),
+            state: State::from(&row),
             trouble: row.breaker.as_ref().and_then(Ailing::read),
             tenant: row.tenant,
             name: row.name,

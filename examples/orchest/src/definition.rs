@@ -134,6 +134,7 @@ pub struct DefinitionTraits {
 
 /// What analytics learn of a definition in numbers.
 #[derive(Anonymous, Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "analytics know the names")]
 pub struct DefinitionSummary {
     step_count: usize,
     connection_count: usize,

@@ -174,9 +174,13 @@ impl Life<'_> {
     }
 
     async fn start_job(&mut self, record: JobRecord) -> Result<JobRecord> {
-        let status = JobStatus::Started;
-        let record = JobRecord { status, next_scheduled_time: Some(next_run()), ..record };
         let mut tx = self.pool.begin().await?;
+        let next: DateTime<Utc> =
+            sqlx::query_scalar("select date_trunc('hour', now()) + interval '90 minutes'")
+                .fetch_one(&mut *tx)
+                .await?;
+        let status = JobStatus::Started;
+        let record = JobRecord { status, next_scheduled_time: Some(next), ..record };
         let event = CronJobStarted::new(self.project.clone(), self.layer(&record));
         self.register(&mut tx, &event).await?;
         self.commit(tx).await?;
@@ -305,9 +309,4 @@ fn definition() -> PipelineDefinition {
         steps: BTreeMap::from([(load, step("Load", "load.ipynb", "python")), (train, train_step)]),
         ..PipelineDefinition::default()
     }
-}
-
-/// Returns the next moment of the job's schedule.
-fn next_run() -> DateTime<Utc> {
-    Utc::now() + chrono::TimeDelta::minutes(30)
 }

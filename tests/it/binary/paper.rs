@@ -65,7 +65,7 @@ async fn page_of_a_command_is_printed() {
     assert_eq!(json["name"], "tidings.1");
     let ran = run(&tidings().args(["man", "subscriber", "fly"])).await;
     ran.refused(3, "there is no command `tidings subscriber fly`");
-    assert!(ran.stderr.contains("hint: `tidings subscriber` has add, list"), "{ran:?}");
+    assert!(ran.stderr.contains("hint: `tidings subscriber` has add, update"), "{ran:?}");
 }
 
 #[tokio::test]
@@ -85,8 +85,10 @@ async fn pages_are_written_one_for_each_command_and_man_can_read_them() {
         }
         assert!(page.contains(".SH NAME") && page.contains(".SH \"EXIT STATUS\""), "{name}");
         // What is beyond the form of single lines, where there is somebody who can tell.
-        if let Ok(output) =
-            Command::new("groff").args(["-man", "-Tutf8", "-ww", "-z"]).arg(&path).output()
+        if let Ok(output) = Command::new("groff")
+            .args(["-man", "-Tutf8", "-ww", "-W", "break", "-z"])
+            .arg(&path)
+            .output()
         {
             assert!(output.status.success() && output.stderr.is_empty(), "{name}: {output:?}");
         }

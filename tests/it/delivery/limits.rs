@@ -8,7 +8,7 @@ use std::{
 use tidings::deliverer::{Answer, Memory};
 use tidings_tests::{Draft, SOON, World, eventually};
 
-const RATE_PER_S: f64 = 20.0;
+pub(super) const RATE_PER_S: f64 = 20.0;
 
 /// A tenth of a second's worth may be saved up.
 const BURST: f64 = 2.0;
@@ -68,7 +68,7 @@ async fn rate_of_a_subscriber_is_not_exceeded_after_idling_either_and_waiting_is
 }
 
 /// Checks the window from the beginning to each receipt, and with some patience the one between any two.
-fn keeps_to_the_rate(began: Instant, receipts: &[Instant]) {
+pub(super) fn keeps_to_the_rate(began: Instant, receipts: &[Instant]) {
     let mut so_far = 0.0;
     for (n, to) in receipts.iter().enumerate() {
         so_far += 1.0;

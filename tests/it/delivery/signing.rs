@@ -8,8 +8,8 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::json;
 use tidings::{
     Error,
-    secret::{KeyPair, PublicKey},
-    subscriber::{self, KeyOwner, NewSubscriber},
+    secret::{Credentials, KeyPair, PublicKey, Secret},
+    subscriber::{self, KeyOwner, NewSubscriber, Update},
 };
 use tidings_tests::{Received, Receiver, Reply, SOON, eventually};
 
@@ -127,6 +127,44 @@ async fn webhook_that_is_to_sign_by_a_key_pair_needs_one_and_the_transaction_sta
         (KeyOwner::Subscriber(0), false),
     ] {
         assert_eq!(subscriber::jwks(&mut conn, owner).await.unwrap().is_some(), found, "{owner:?}");
+    }
+}
+
+#[tokio::test]
+async fn configuration_is_changed_only_to_what_the_stored_keys_and_credentials_fit() {
+    let hooks = Hooks::new().await;
+    let receiver = Receiver::accepting().await;
+    let pair = Some(KeyPair::generate(&mut random()));
+    let credentials = Some(Credentials::bearer("t0k3n").unwrap());
+    let secret = Some(Secret::legacy("secret").unwrap());
+    let url = receiver.url();
+    let orchest = json!({"url": url, "profile": "orchest"});
+    let by_pair = signing("pair", &receiver, &["v1a"]);
+    let by_text = NewSubscriber::new("text", "webhook", orchest);
+    for (new, config, expected) in [
+        (
+            NewSubscriber { key_pair: pair, ..by_pair },
+            json!({"signatures": null}),
+            "rotate its secret first",
+        ),
+        (NewSubscriber { secret, ..by_text }, json!({"profile": null}), "rotate its secret first"),
+        (NewSubscriber::webhook("secret", &url), json!({"signatures": ["v1a"]}), "has a key pair"),
+        (
+            NewSubscriber { credentials, ..NewSubscriber::webhook("known", &url) },
+            json!({"headers": {"authorization": "x"}}),
+            "remove one of the two",
+        ),
+    ] {
+        let id = hooks.add_new(new).await.subscriber_id;
+        let mut tx = hooks.world.pool.begin().await.unwrap();
+        let policy = &hooks.settings.policy;
+        let update = Update { config: Some(config), ..Update::default() };
+        let error = subscriber::update(&mut tx, policy, id, &update).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        let config = Some(json!({"timeout_ms": 2000}));
+        let update = Update { config, ..Update::default() };
+        subscriber::update(&mut tx, policy, id, &update).await.unwrap();
+        tx.commit().await.unwrap();
     }
 }
 

@@ -85,7 +85,7 @@ impl Hooks {
         self.webhook().ping(&opened, Uuid::from_u128(5)).await.unwrap()
     }
 
-    fn webhook(&self) -> Webhook {
+    pub(super) fn webhook(&self) -> Webhook {
         Webhook::builder().settings(self.settings.clone()).build().unwrap()
     }
 

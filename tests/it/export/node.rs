@@ -10,7 +10,10 @@ use std::{
 
 use tidings_tests::Temporary;
 
-/// What says in words of the tests' own what is wrong.
+/// What a machine without it is told.
+const NODE: &str = "node has to be installed, version 20 or later";
+
+/// Which packages, to the byte.
 const LOCK: &str = "package-lock.json";
 
 fn source() -> PathBuf {
@@ -46,7 +49,7 @@ pub(super) fn run(program: &str, input: &str) -> String {
     fs::copy(source().join(program), &path).unwrap();
     let mut node = Command::new("node");
     let node = node.arg(path).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = node.spawn().expect("node has to be installed");
+    let mut child = node.spawn().unwrap_or_else(|error| panic!("{NODE}: {error}"));
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(input.as_bytes()).unwrap();
     drop(stdin);
@@ -73,7 +76,7 @@ pub(super) fn errors(files: &[(&str, &str)]) -> String {
         .args(files.iter().map(|(name, _)| name))
         .current_dir(folder.path())
         .stdin(Stdio::null());
-    let output = node.output().expect("node has to be installed");
+    let output = node.output().unwrap_or_else(|error| panic!("{NODE}: {error}"));
     String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
 }
 

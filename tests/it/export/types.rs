@@ -143,8 +143,8 @@ pub(super) struct TreeGrown {
 #[derive(Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Branch {
-    children: Vec<Branch>,
-    graft: Option<Box<Branch>>,
+    children: Vec<Self>,
+    graft: Option<Box<Self>>,
 }
 
 /// Two types whose names would be the same without their separators.

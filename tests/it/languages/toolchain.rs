@@ -25,7 +25,7 @@ const FOREIGN_PREFIXES: [&str; 2] = ["PG", "DATABASE_URL"];
 /// A program of another language, ready to run.
 #[derive(Debug)]
 pub(super) struct Program {
-    program: PathBuf,
+    path: PathBuf,
     arguments: Vec<OsString>,
     folder: PathBuf,
 }
@@ -45,7 +45,7 @@ impl Program {
             run(Command::new(python).args(pip).current_dir(folder), INSTALLATION_MAX, "").await;
         })
         .await;
-        Self { program: folder.join(".venv/bin/python"), arguments: vec![script.into()], folder }
+        Self { path: folder.join(".venv/bin/python"), arguments: vec![script.into()], folder }
     }
 
     /// Returns a script of a folder with a `package-lock.json`, beside the packages that it locks.
@@ -55,7 +55,7 @@ impl Program {
             run(Command::new("npm").args(npm).current_dir(folder), INSTALLATION_MAX, "").await;
         })
         .await;
-        Self { program: "node".into(), arguments: vec![script.into()], folder }
+        Self { path: "node".into(), arguments: vec![script.into()], folder }
     }
 
     /// Returns the program of a Go module, built from what its `go.sum` locks.
@@ -63,12 +63,12 @@ impl Program {
         let folder = install(source, &["go.mod", "go.sum"], async |_| {}).await;
         let go = ["build", "-mod=readonly", "-o", "program", "."];
         run(Command::new(find_go()).args(go).current_dir(&folder), INSTALLATION_MAX, "").await;
-        Self { program: folder.join("program"), arguments: Vec::new(), folder }
+        Self { path: folder.join("program"), arguments: Vec::new(), folder }
     }
 
     /// Returns a shell script that calls `psql`.
     pub(super) fn shell(source: &str, script: &str) -> Self {
-        Self { program: "sh".into(), arguments: vec![script.into()], folder: root().join(source) }
+        Self { path: "sh".into(), arguments: vec![script.into()], folder: root().join(source) }
     }
 
     /// Adds an argument.
@@ -79,7 +79,7 @@ impl Program {
 
     /// Runs the program with this database and this input.
     pub(super) async fn run(&self, database_url: &str, input: &str) -> Output {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.path);
         command.args(&self.arguments).current_dir(&self.folder);
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy();

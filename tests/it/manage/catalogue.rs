@@ -61,7 +61,8 @@ async fn sync_reports_what_it_adds_and_changes_and_removes_nothing() {
     );
     let missing: Vec<_> = synced.missing.iter().map(ToString::to_string).collect();
     assert_eq!(missing, ["`order:paid` version 1"], "told, and left as it is");
-    let stored = Catalogue::stored(&mut conn).await.unwrap();
+    let mut stored = Catalogue::stored(&mut conn).await.unwrap();
+    stored.retain(|known| !known.is_reserved());
     let names: Vec<_> = stored.iter().map(|known| known.event_type.as_str()).collect();
     assert_eq!(names, ["order:paid", "order:placed", "project:job:failed"]);
     assert_eq!(stored[2].documentation, "A job has failed.");
@@ -110,7 +111,8 @@ async fn declared_retirement_ends_when_the_type_is_declared_again() {
     let refused = register_event(&mut tx, &before::OrderPlaced { order: 1 }).await.unwrap_err();
     assert!(matches!(refused, Error::RetiredType { .. }), "{refused:?}");
     tx.rollback().await.unwrap();
-    let subscribable = Catalogue::subscribable(&mut conn).await.unwrap();
+    let mut subscribable = Catalogue::subscribable(&mut conn).await.unwrap();
+    subscribable.retain(|known| !known.is_reserved());
     let names: Vec<_> = subscribable.iter().map(|known| known.event_type.as_str()).collect();
     assert_eq!(names, ["order:paid"]);
 

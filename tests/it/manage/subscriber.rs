@@ -118,8 +118,9 @@ async fn what_is_refused_leaves_the_transaction_usable_and_nothing_behind() {
     assert!(matches!(error, Error::SubscriberExists { .. }), "{error}");
     for kind in ["pigeon", "system", "maintenance"] {
         let error = add(&mut tx, new("new", kind)).await.unwrap_err();
-        let expected =
-            format!("no worker has announced the kind `{kind}`; known are: memory, webhook");
+        let expected = format!(
+            "no worker has announced the kind `{kind}`; known are: discord, memory, slack, teams, webhook"
+        );
         assert_eq!(error.to_string(), expected);
     }
     let error = add(&mut tx, NewSubscriber::webhook("new", "http://10.0.0.1")).await.unwrap_err();

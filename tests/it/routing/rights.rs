@@ -182,7 +182,7 @@ async fn caller_with_the_rights_to_register_can_register_and_nothing_else() {
     for statement in forbidden {
         let attempt = sqlx::raw_sql(AssertSqlSafe(statement.clone()));
         let refused = attempt.execute(&mut conn).await.unwrap_err();
-        let code = refused.as_database_error().and_then(|error| error.code()).unwrap();
+        let code = refused.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap();
         assert_eq!(code, "42501", "{statement}: {refused}");
     }
     sqlx::raw_sql(CALLS[0]).execute(&mut conn).await.unwrap();

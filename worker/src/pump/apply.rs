@@ -281,14 +281,14 @@ impl Pump {
         lane.in_flight = lane.in_flight.saturating_sub(landed.outcomes.len());
         lane.used_at = now;
         for outcome in landed.outcomes {
-            self.decide(landed.lane, outcome, now);
+            self.decide(landed.lane, outcome, (landed.began, now));
         }
         if self.state.lanes.get(&landed.lane).is_some_and(|lane| lane.ready) {
             self.enqueue(landed.lane);
         }
     }
 
-    fn decide(&mut self, id: i32, outcome: Outcome, now: Instant) {
+    fn decide(&mut self, id: i32, outcome: Outcome, (sent, now): (Instant, Instant)) {
         let Some(lane) = self.state.lanes.get_mut(&id) else {
             return;
         };
@@ -312,7 +312,6 @@ impl Pump {
             return;
         }
         let action = Action::after(answer.verdict, &read, &lane.terms.ladder, rand::random());
-        let sent = now.checked_sub(elapsed).unwrap_or(now);
         let (sign, slots) = (Sign::of(&answer), lane.slots());
         let consequence = lane.health.answered(sign, (sent, now), slots, rand::random());
         match answer.verdict {

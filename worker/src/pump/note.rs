@@ -50,10 +50,17 @@ impl Notes {
         Some(note)
     }
 
-    /// Takes in that a note has arrived; returns the next.
-    fn arrived(&mut self, id: i32, now: Instant) -> Option<Note> {
+    /// Takes in that the database, read from `began` on, knew of trouble of a lane: the owner before has noted it.
+    pub(super) fn knew(&mut self, id: i32, began: Instant) {
+        self.0.entry(id).or_default().known_at.get_or_insert(began);
+    }
+
+    /// Takes in that a note has arrived, or was lost; returns the next.
+    fn arrived(&mut self, id: i32, written: bool, now: Instant) -> Option<Note> {
         let noting = self.0.get_mut(&id)?;
-        noting.known_at = Some(now);
+        if written {
+            noting.known_at = Some(now);
+        }
         let next = noting.next.take();
         noting.under_way = next.is_some();
         next
@@ -80,29 +87,33 @@ impl Pump {
                 }
             }
             Consequence::Disable { failures, failing } => {
-                let hours = failing.as_secs() / 3600;
                 let last = error.unwrap_or("no answer");
                 let reason = format!(
-                    "nothing was delivered for {hours} hours, and {failures} attempts have failed in a row; the last: {last}"
+                    "nothing was delivered for {}, and {failures} attempts have failed in a row; the last: {last}",
+                    spoken(failing)
                 );
-                if let Some(lane) = self.state.lanes.get_mut(&id) {
+                // What else was in flight comes to the same.
+                if let Some(lane) = self.state.lanes.get_mut(&id).filter(|lane| !lane.terms.stopped)
+                {
                     lane.terms.stopped = true;
+                    self.disable(id, reason);
                 }
-                self.disable(id, reason);
             }
         }
     }
 
     /// Goes on with the next note of a lane.
-    pub(super) fn health_noted(&mut self, id: i32, now: Instant) {
-        if let Some(next) = self.state.notes.arrived(id, now) {
+    pub(super) fn health_noted(&mut self, id: i32, written: bool, now: Instant) {
+        if let Some(next) = self.state.notes.arrived(id, written, now) {
             self.note_health(id, next);
+        } else if let Some(lane) = self.state.lanes.get_mut(&id).filter(|_| !written) {
+            lane.health.doubted();
         }
     }
 
     fn note_health(&self, id: i32, note: Note) {
         let Some(lane) = self.state.lanes.get(&id) else {
-            drop(self.sender.send(Message::Noted(id)));
+            drop(self.sender.send(Message::Noted(id, false)));
             return;
         };
         telemetry::health_turned(id, &note);
@@ -115,10 +126,11 @@ impl Pump {
                 subscriber::note_health(&mut tx, id, owner, &note).await?;
                 tx.commit().await.map_err(Error::unanswered(doing))
             };
-            if let Err(error) = noted.await {
-                telemetry::not_noted(id, &error);
+            let noted = noted.await;
+            if let Err(error) = &noted {
+                telemetry::not_noted(id, error);
             }
-            drop(sender.send(Message::Noted(id)));
+            drop(sender.send(Message::Noted(id, noted.is_ok())));
         });
     }
 
@@ -145,7 +157,7 @@ impl Pump {
     }
 
     pub(super) fn disable(&self, id: i32, reason: String) {
-        let database = self.shared.database.clone();
+        let (database, sender) = (self.shared.database.clone(), self.sender.clone());
         tokio::spawn(async move {
             let noted = async {
                 let mut tx =
@@ -157,8 +169,39 @@ impl Pump {
             match noted.await {
                 Ok(true) => telemetry::disabled(id, &reason),
                 Ok(false) => {}
-                Err(error) => telemetry::not_noted(id, &error),
+                Err(error) => {
+                    telemetry::not_noted(id, &error);
+                    drop(sender.send(Message::NotDisabled(id)));
+                }
             }
         });
+    }
+}
+
+/// Returns a time in the largest unit of which there are two, rounded down.
+fn spoken(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [(86_400, "days"), (3600, "hours"), (60, "minutes")];
+    let unit = units.into_iter().find(|(unit, _)| seconds >= 2 * unit);
+    let (unit, name) = unit.unwrap_or((1, "seconds"));
+    format!("{} {name}", seconds / unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_told_in_a_unit_that_people_would_choose() {
+        let table = [
+            (1, "1 seconds"),
+            (119, "119 seconds"),
+            (7199, "119 minutes"),
+            (36 * 3600, "36 hours"),
+            (5 * 86_400 + 3, "5 days"),
+        ];
+        for (seconds, words) in table {
+            assert_eq!(spoken(Duration::from_secs(seconds)), words);
+        }
     }
 }

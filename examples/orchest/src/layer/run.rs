@@ -112,6 +112,7 @@ pub struct StepParameters {
 
 /// What analytics learn of the parameters of a run.
 #[derive(Anonymous, Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "analytics know the names")]
 pub struct ParametersSummary {
     pipeline_parameters_count: Count,
     step_parameters_count: usize,
