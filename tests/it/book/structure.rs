@@ -200,7 +200,7 @@ fn log_lines_and_counters_are_those_of_the_sources() {
     let page = fs::read_to_string(docs().join("reference/telemetry.md")).unwrap();
     let lines = sources.split("tracing::").skip(1).filter_map(|call| {
         let (level, rest) = call.split_once("!(")?;
-        let text = rest.split(");").next()?.split('"').nth_back(1)?;
+        let text = rest.split("\n}").next()?.split('"').nth_back(1)?;
         Some(format!("| {level} | {text} |"))
     });
     // Its words are the caller's.
