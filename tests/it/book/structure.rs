@@ -4,7 +4,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Component, Path, PathBuf},
+    time::{Duration, SystemTime},
 };
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use tidings_receiver::{Key, Verifier};
 
 use super::{Page, docs, pages, root};
 
@@ -160,6 +164,24 @@ fn headings(page: &Page) -> BTreeSet<String> {
             kept.map(|c| if c == ' ' { '-' } else { c }).collect()
         })
         .collect()
+}
+
+#[test]
+fn request_in_the_reference_verifies() {
+    let page = Page::read(&docs(), &docs().join("reference/wire.md"));
+    let prose = page.prose.join("\n");
+    let secret =
+        prose.split('`').find(|word| word.len() > 6 && word.starts_with("whsec_")).unwrap();
+    let (head, body) = page.blocks[0].text.split_once("\n\n").unwrap();
+    let header = |line: &str| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap())
+    };
+    let headers: HeaderMap = head.lines().skip(1).map(header).collect();
+    let sent = headers["webhook-timestamp"].to_str().unwrap().parse().unwrap();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(sent);
+    let verifier = Verifier::new([Key::parse(secret).unwrap()]).unwrap();
+    verifier.verify(&headers, body.trim_end().as_bytes(), now).unwrap();
 }
 
 /// Reads every word in backticks of the lines of a page that begin with `| `.
