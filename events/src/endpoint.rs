@@ -217,11 +217,15 @@ pub fn is_localhost(host: &str) -> bool {
 
 /// Checks a name as far as its text can say; returns whether it means this machine.
 fn check_name(host: &str, allow: &AllowList) -> Result<bool, EndpointError> {
+    // One full stop at the end is the root; what else is empty has no address, and hides a number from the URL parser.
+    let name = host.strip_suffix('.').unwrap_or(host);
+    if !name.is_empty() && name.split('.').any(str::is_empty) {
+        return Err(EndpointError::EmptyLabel { host: host.to_owned() });
+    }
     if is_localhost(host) {
         let this_machine = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         return check_resolved(host, &this_machine, allow).map(|()| true);
     }
-    let name = host.trim_end_matches('.');
     if name.is_empty() {
         return Err(EndpointError::NoHost);
     }

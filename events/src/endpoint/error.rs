@@ -89,6 +89,12 @@ pub enum EndpointError {
     /// A URL without a host.
     #[error("the URL has no host; it looks like https://example.com/hook")]
     NoHost,
+    /// A name with nothing between two full stops, or before the first.
+    #[error("the host {host} has a full stop too many; it looks like example.com")]
+    EmptyLabel {
+        /// The name.
+        host: String,
+    },
     /// A name that only a private network knows.
     #[error(
         "the name {host} exists in private networks only; use a public name, or ask the operator to allow the \

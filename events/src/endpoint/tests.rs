@@ -65,7 +65,7 @@ fn literal_address_is_refused_in_any_spelling() {
 
 #[test]
 fn url_that_cannot_be_called_is_an_error_that_teaches() {
-    let table: [(&str, EndpointError); 19] = [
+    let table: [(&str, EndpointError); 22] = [
         ("", EndpointError::NotUrl { reason: url::ParseError::RelativeUrlWithoutBase }),
         (
             "example.com/hook",
@@ -75,6 +75,10 @@ fn url_that_cannot_be_called_is_an_error_that_teaches() {
         ("https:///", EndpointError::NoHost),
         ("https://?a", EndpointError::NoHost),
         ("https://.", EndpointError::NoHost),
+        // Names for the URL parser, because what follows the number is empty, and not numbers.
+        ("https://127.0.0.1../", EndpointError::EmptyLabel { host: "127.0.0.1..".to_owned() }),
+        ("https://.example.com", EndpointError::EmptyLabel { host: ".example.com".to_owned() }),
+        ("https://a..example.com", EndpointError::EmptyLabel { host: "a..example.com".to_owned() }),
         (
             "https://example.com:99999/",
             EndpointError::NotUrl { reason: url::ParseError::InvalidPort },
