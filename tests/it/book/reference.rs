@@ -1,10 +1,10 @@
 //! The reference of the command line is what the binary says of itself.
 
-use std::{fmt::Write as _, fs};
+use std::{env, fmt::Write as _, fs};
 
 use tidings_tests::Launch;
 
-use super::{docs, root};
+use super::docs;
 use crate::binary::{COMMANDS, run};
 
 /// What stands above the commands.
@@ -46,7 +46,8 @@ async fn reference_of_the_command_line_is_what_the_binary_says() {
     if fs::read_to_string(&place).is_ok_and(|page| page == written) {
         return;
     }
-    let fresh = root().join("target/cli.md");
+    // target/<profile>/deps/<test>.
+    let fresh = env::current_exe().unwrap().ancestors().nth(3).unwrap().join("cli.md");
     fs::write(&fresh, written).unwrap();
     panic!("{} is not what `--help` says; copy {} over it", place.display(), fresh.display());
 }

@@ -27,7 +27,8 @@ const PORT: &str = "3000";
 /// The base64 of 32 bytes, for the commands and the worker of a page.
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// The event of the tutorial, which the other pages build upon.
+// The event of the tutorial, which the other pages build upon.
+/// Somebody has placed an order.
 #[derive(Event, Serialize, JsonSchema)]
 #[event(name = "order:placed", version = 1, scope(shop), ordering_key = shop)]
 struct OrderPlaced {

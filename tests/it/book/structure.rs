@@ -4,7 +4,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Component, Path, PathBuf},
+    time::{Duration, SystemTime},
 };
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use tidings_receiver::{Key, Verifier};
 
 use super::{Page, docs, pages, root};
 
@@ -162,6 +166,24 @@ fn headings(page: &Page) -> BTreeSet<String> {
         .collect()
 }
 
+#[test]
+fn request_in_the_reference_verifies() {
+    let page = Page::read(&docs(), &docs().join("reference/wire.md"));
+    let prose = page.prose.join("\n");
+    let secret =
+        prose.split('`').find(|word| word.len() > 6 && word.starts_with("whsec_")).unwrap();
+    let (head, body) = page.blocks[0].text.split_once("\n\n").unwrap();
+    let header = |line: &str| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap())
+    };
+    let headers: HeaderMap = head.lines().skip(1).map(header).collect();
+    let sent = headers["webhook-timestamp"].to_str().unwrap().parse().unwrap();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(sent);
+    let verifier = Verifier::new([Key::parse(secret).unwrap()]).unwrap();
+    verifier.verify(&headers, body.trim_end().as_bytes(), now).unwrap();
+}
+
 /// Reads every word in backticks of the lines of a page that begin with `| `.
 fn listed(page: &str) -> BTreeSet<String> {
     let page = Page::read(&docs(), &docs().join(page));
@@ -194,24 +216,25 @@ fn filters_are_those_of_the_library() {
 }
 
 #[test]
-fn log_lines_and_counters_are_those_of_the_worker() {
-    let source = source("worker/src/telemetry.rs");
+fn log_lines_and_counters_are_those_of_the_sources() {
+    let worker = source("worker/src/telemetry.rs");
+    let sources = [worker.as_str(), &source("cli/src/telemetry.rs")].concat();
     let page = fs::read_to_string(docs().join("reference/telemetry.md")).unwrap();
-    let lines = source.split("tracing::").skip(1).filter_map(|call| {
+    let lines = sources.split("tracing::").skip(1).filter_map(|call| {
         let (level, rest) = call.split_once("!(")?;
-        let text = rest.split(");").next()?.split('"').nth_back(1)?;
-        Some((level.to_owned(), text.to_owned()))
+        let text = rest.split("\n}").next()?.split('"').nth_back(1)?;
+        Some(format!("| {level} | {text} |"))
     });
-    let lines: Vec<_> = lines.filter(|(_, text)| text != "{what}").collect();
-    for (level, text) in &lines {
-        assert!(page.contains(&format!("| {level} | {text} |")), "{level}: {text}");
+    // Its words are the caller's.
+    let lines: Vec<_> = lines.filter(|line| line != "| info | {what} |").collect();
+    for line in &lines {
+        assert!(page.contains(line), "{line}");
     }
-    let shown = page
-        .lines()
-        .filter(|line| line.matches(" | ").count() == 2 && !line.starts_with("| Level"));
-    // And one whose words are the caller's.
-    assert_eq!(shown.count(), lines.len() + 1);
-    let counters = source.lines().filter_map(|line| line.trim().strip_prefix("pub "));
+    let shown =
+        page.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 2);
+    let shown = shown.filter(|line| !line.starts_with("| Level") && !line.contains("*what"));
+    assert_eq!(shown.count(), lines.len());
+    let counters = worker.lines().filter_map(|line| line.trim().strip_prefix("pub "));
     let counters = counters.filter_map(|field| field.strip_suffix(": AtomicU64,"));
     assert_eq!(listed("reference/telemetry.md"), counters.map(str::to_owned).collect());
 }
