@@ -323,6 +323,9 @@ impl Health {
 
     /// Counts a failure, and decides what is to be known of it.
     fn fail(&mut self, now: Instant, opened: bool) -> Option<Consequence> {
+        if self.rules.breaker.is_none() && self.rules.disable.is_none() {
+            return None;
+        }
         let failing = self.failing.get_or_insert(Failing {
             since: now,
             failures: 0,

@@ -211,7 +211,7 @@ fn nothing_is_done_where_the_rules_are_off() {
     let mut health = Health::new(Rules::OFF);
     let now = Instant::now();
     for n in 0..100 {
-        answer(&mut health, Sign::Busy, now + n * Duration::from_hours(24));
+        assert_eq!(answer(&mut health, Sign::Busy, now + n * Duration::from_hours(24)), None);
     }
     assert_eq!(health.slots(16, 0, now), 16);
 }
