@@ -2,7 +2,7 @@
 //!
 //! A template sees `event` and `data`, and the function `link`.
 //! It cannot name another template, a file or the environment, because the engine is built without what does that.
-//! What it prints is escaped by [`print`](super::print) and [`escape`](super::escape) whatever a filter has made of it:
+//! What it prints is escaped by [`super::print`] and [`escape`] whatever a filter has made of it:
 //! there is no safe text, except [`Link`]s.
 //! Work is bounded by fuel, depth by the engine, and output by the writer, all of them while the template runs.
 
