@@ -108,7 +108,8 @@ impl Session {
         let (worker, database) = self.worker.unzip();
         for process in self.background.into_iter().rev().chain(worker) {
             if process.is_running() {
-                process.interrupt();
+                // Not as Ctrl-C does, which a program that was started in the background of a script ignores.
+                process.terminate();
                 let (_, output) = process.exit(PATIENCE).await;
                 let said = output.stderr.join("\n");
                 assert!(!said.contains("panicked"), "docs/{}: {said}", page.name);
