@@ -235,7 +235,8 @@ async fn nothing_is_told_of_the_deliveries_of_what_was_told() {
     for n in 0..5 {
         world.register(Draft::new(TYPE).number(n)).await;
     }
-    let _worker = worker(world, &stage.memory, Rules::OFF).await;
+    let rules = Rules { breaker: None, ..Rules::default() };
+    let _worker = worker(world, &stage.memory, rules).await;
     world.drained().await;
     assert_eq!(stage.count("type = 'tidings:delivery:exhausted'").await, 5);
     assert_eq!(stage.count("true").await, before + 5);
