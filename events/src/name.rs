@@ -17,7 +17,7 @@ pub(crate) use grammar::{BYTES_MAX, Fault, PARTS_MAX, PARTS_MIN, part_fault};
 pub(crate) use tense::past_tense;
 
 /// Where the names of Tidings' own events begin.
-pub(crate) const RESERVED: &str = "tidings:";
+const RESERVED: &str = "tidings:";
 
 /// The name of an event type: two to eight parts, joined by colons.
 ///

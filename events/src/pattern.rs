@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::name::{BYTES_MAX, Fault, PARTS_MAX, PARTS_MIN, RESERVED, part_fault, past_tense};
+use crate::name::{BYTES_MAX, Fault, PARTS_MAX, PARTS_MIN, is_reserved, part_fault, past_tense};
 
 /// Stands for one part.
 const ONE: &str = "*";
@@ -70,7 +70,7 @@ impl Pattern {
     /// events of the application.
     /// The time it takes grows with the product of both lengths in parts, at most eight each.
     pub fn matches(&self, name: &str) -> bool {
-        if name.starts_with(RESERVED) && !self.0.starts_with(RESERVED) {
+        if is_reserved(name) && !is_reserved(&self.0) {
             return false;
         }
         // The last `**` that was met, and where the parts that it may still take begin.

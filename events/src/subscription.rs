@@ -20,6 +20,7 @@ use crate::{
     Error, Result,
     catalogue::StoredType,
     filter::Filter,
+    name::is_reserved,
     pattern::Pattern,
     scope::Scope,
     store::{
@@ -245,10 +246,8 @@ fn check_exact(types: &[StoredType], target: &Target<'_>) -> Result<()> {
     let versions: Vec<_> = known().filter(|known| known.event_type == name).collect();
     let Some(newest) = versions.last() else {
         // Our own events are no guess for one of the application's.
-        let is_ours = |name: &str| name.starts_with(crate::name::RESERVED);
-        let names = known().map(|known| known.event_type.as_str());
-        let names = names.filter(|known| is_ours(known) == is_ours(name));
-        let known = closest(name, names);
+        let alike = known().filter(|known| known.is_reserved() == is_reserved(name));
+        let known = closest(name, alike.map(|known| known.event_type.as_str()));
         return Err(Error::NoSuchType { event_type: name.to_owned(), known });
     };
     let keys: Vec<_> = target.scope.elements().map(|(key, _)| key).collect();

@@ -18,6 +18,7 @@ use tidings::{
 };
 use uuid::Uuid;
 
+use super::subscription::everywhere;
 use crate::{
     arguments::explain::ExplainRoute,
     context::Context,
@@ -169,8 +170,6 @@ fn routes(explained: &[Explained]) -> Table {
     ];
     let mut table = Table::new(&columns, "");
     for Explained { route, .. } in explained {
-        let scope =
-            if route.matched_scope.is_empty() { "everywhere" } else { &route.matched_scope };
         let filter = match (&route.filter, route.passes) {
             (None, _) => Cell::new("none"),
             (_, Some(true)) => Cell::new("passes").tone(Tone::Good),
@@ -182,7 +181,7 @@ fn routes(explained: &[Explained]) -> Table {
             Cell::new(&route.name),
             Cell::new(&route.kind),
             Cell::new(&route.pattern),
-            Cell::new(scope),
+            Cell::new(everywhere(&route.matched_scope)),
             Cell::new(if route.ordered { "yes" } else { "no" }),
             filter,
         ]);

@@ -8,7 +8,7 @@ mod verdict;
 
 use std::{
     convert::Infallible,
-    io::{self, Read as _},
+    io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
@@ -42,6 +42,7 @@ use self::{
     temporary::Temporary,
     verdict::Verdict,
 };
+use super::subscriber::secret_text;
 use crate::{
     arguments::listen::{Answer, Listen},
     context::Context,
@@ -141,12 +142,7 @@ pub(crate) async fn run(context: &Context, listen: &Listen) -> Result<()> {
 fn keys(texts: &[String]) -> Result<Vec<Key>> {
     let mut keys = Vec::with_capacity(texts.len());
     for text in texts {
-        let mut read = String::new();
-        if text == "-" {
-            io::stdin().lock().take(4096).read_to_string(&mut read).context("read the secret")?;
-        } else {
-            read.clone_from(text);
-        }
+        let read = secret_text(text)?;
         let refused = |error| {
             Coded::new(Exit::Refused, "read --secret")
                 .hint("give it as `tidings subscriber add` showed it, whsec_…, or a public key, whpk_…")

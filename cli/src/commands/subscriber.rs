@@ -12,7 +12,7 @@ use tidings::subscriber::{self, Detail, Filter, Purpose, State, StoredSecret, Su
 
 use super::{keys, subscription};
 
-pub(super) use self::add::secret;
+pub(super) use self::add::{secret, secret_text};
 use crate::{
     arguments::subscriber::{Command, List, Named},
     connection::now,

@@ -146,6 +146,6 @@ fn routes_table(routes: &[Route]) -> Table {
     table
 }
 
-fn everywhere(scope: &str) -> &str {
+pub(super) fn everywhere(scope: &str) -> &str {
     if scope.is_empty() { "everywhere" } else { scope }
 }

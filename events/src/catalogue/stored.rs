@@ -40,7 +40,7 @@ impl StoredType {
 
     /// Returns whether it is one of our own, `tidings:…`, which tell of subscribers and deliveries.
     pub fn is_reserved(&self) -> bool {
-        self.event_type.starts_with(name::RESERVED)
+        name::is_reserved(&self.event_type)
     }
 }
 

@@ -178,15 +178,21 @@ fn config(add: &Add, url: &str) -> Result<Value> {
     serde_json::to_value(config).context("write the configuration as JSON")
 }
 
-/// Reads a secret that was given, or that stands on standard input, where no list of processes shows it.
+/// Reads a secret that was given, or that stands on standard input.
 pub(in crate::commands) fn secret(text: &str) -> Result<Secret> {
+    Ok(Secret::parse(&secret_text(text)?)?)
+}
+
+/// Returns the text of a secret that was given, or for `-` what stands on standard input, where no list of processes
+/// shows it.
+pub(in crate::commands) fn secret_text(text: &str) -> Result<String> {
     if text != "-" {
-        return Ok(Secret::parse(text)?);
+        return Ok(text.to_owned());
     }
     let mut text = String::new();
     let read = io::stdin().lock().take(SECRET_BYTES_MAX).read_to_string(&mut text);
     read.context("read the secret from standard input")?;
-    Ok(Secret::parse(&text)?)
+    Ok(text)
 }
 
 /// Checks a retry ladder that was given.
