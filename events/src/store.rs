@@ -159,8 +159,14 @@ pub(crate) async fn lanes(conn: &mut PgConnection, ids: &[i32]) -> Result<Vec<La
         .map_err(Error::unanswered("read the subscribers of the lanes"))
 }
 
-pub(crate) async fn disable(conn: &mut PgConnection, id: i32, reason: &str) -> Result<bool> {
-    let done = sqlx::query_file!("src/queries/disable.sql", id, reason)
+pub(crate) async fn disable(
+    conn: &mut PgConnection,
+    id: i32,
+    owner: Option<(Uuid, i64)>,
+    reason: &str,
+) -> Result<bool> {
+    let (worker_id, term) = owner.unzip();
+    let done = sqlx::query_file!("src/queries/disable.sql", id, reason, worker_id, term)
         .execute(conn)
         .await
         .map_err(Error::unanswered("disable the subscriber"))?;

@@ -33,6 +33,8 @@ pub use self::{
     update::{Update, update},
     view::{Detail, Filter, State, StoredSecret, Summary, find, list},
 };
+use uuid::Uuid;
+
 use crate::{
     Result,
     secret::{Credentials, Keyring},
@@ -179,13 +181,18 @@ pub async fn remove(conn: &mut PgConnection, id: i32) -> Result<bool> {
 
 /// Stops delivering to a subscriber, for a reason that is shown to people; its deliveries wait.
 ///
-/// Answers whether it was on before.
+/// Answers whether it was on before, and `owner`, a worker and its term, that of its lane; otherwise nothing is changed.
 ///
 /// # Errors
 ///
 /// The database did not answer.
-pub async fn disable(conn: &mut PgConnection, id: i32, reason: &str) -> Result<bool> {
-    store::disable(conn, id, reason).await
+pub async fn disable(
+    conn: &mut PgConnection,
+    id: i32,
+    owner: (Uuid, i64),
+    reason: &str,
+) -> Result<bool> {
+    store::disable(conn, id, Some(owner), reason).await
 }
 
 /// Remembers for how long nothing may be sent to a subscriber.

@@ -168,7 +168,7 @@ async fn settle(
         Verdict::Gone => {
             rows::failed(tx, pending).await?;
             let reason = answer.error.as_deref().unwrap_or("the destination is gone");
-            store::disable(tx, pending.subscriber_id, reason).await?;
+            store::disable(tx, pending.subscriber_id, None, reason).await?;
             Ok(())
         }
     }

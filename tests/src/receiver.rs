@@ -224,6 +224,8 @@ impl Drop for InFlight<'_> {
 }
 
 async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    // Before it is counted: whoever has seen it may change how the next ones are answered, and not how this one is.
+    let script = Arc::clone(&shared.script());
     let _in_flight = shared.enter();
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
@@ -242,7 +244,6 @@ async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         received.index = all.len();
         all.push(received.clone());
     });
-    let script = Arc::clone(&shared.script());
     script(&received).send().await
 }
 

@@ -29,6 +29,10 @@ pub(crate) struct ExplainRoute {
     #[arg(long, value_name = "JSON", conflicts_with = "event")]
     pub(crate) payload: Option<String>,
 
+    /// Only this subscriber: why it would be notified, or why not
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subscriber: Option<String>,
+
     /// An event that is stored: its type, scope, tenant and payload
     #[arg(long, value_name = "EVENT", conflicts_with = "tenant")]
     pub(crate) event: Option<Uuid>,

@@ -169,8 +169,6 @@ pub(crate) enum SubscriptionCommand {
         #[arg(value_name = "SUBSCRIPTION")]
         id: i32,
     },
-    /// Say who would be notified of an event
-    Explain(Explain),
 }
 
 /// A subscription that is to be added.
@@ -194,21 +192,6 @@ pub(crate) struct AddSubscription {
     /// What has to hold for the payload: `{"order": {"total": {"$gte": 100}}}`
     #[arg(long, value_name = "JSON", value_parser = json)]
     pub(crate) filter: Option<Value>,
-}
-
-/// An event that might be registered.
-#[derive(Args, Debug)]
-pub(crate) struct Explain {
-    /// The event type
-    #[arg(value_name = "TYPE")]
-    pub(crate) event_type: String,
-
-    /// The scope of the event
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "SCOPE")]
-    pub(crate) scope: String,
-
-    #[command(flatten)]
-    pub(crate) tenant: Tenant,
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -1,11 +1,14 @@
 //! `tidings explain-route`.
 
+mod subscriber;
+
 use std::{
     fs,
     io::{self, Read},
 };
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -21,6 +24,7 @@ use uuid::Uuid;
 use super::subscription::everywhere;
 use crate::{
     arguments::explain::ExplainRoute,
+    connection::now,
     context::Context,
     exit::Exit,
     failure::Coded,
@@ -37,6 +41,8 @@ struct Event {
     scope: Scope,
     tenant: String,
     payload: Option<Value>,
+    /// When it was registered, if it was.
+    registered_at: Option<DateTime<Utc>>,
 }
 
 /// A subscription that matches, and what its filter says.
@@ -60,9 +66,17 @@ pub(crate) async fn run(context: &Context, explain: &ExplainRoute) -> Result<()>
             scope: Scope::parse(&explain.scope)?,
             tenant: explain.tenant.tenant.clone(),
             payload: given,
+            registered_at: None,
         },
     };
     check(&mut tx, &event.name).await?;
+    if let Some(name) = &explain.subscriber {
+        let explanation = subscriber::explain(&mut tx, &event, name).await?;
+        let now = now(&mut tx).await?;
+        tx.rollback().await?;
+        database.close().await?;
+        return context.output.show(&explanation, || subscriber::sheet(&explanation, now));
+    }
     let explained = self::explain(&mut tx, &event).await?;
     tx.rollback().await?;
     database.close().await?;
@@ -107,6 +121,7 @@ async fn stored(conn: &mut PgConnection, id: Uuid) -> Result<Event> {
         name: found.event.event_type,
         tenant: found.event.tenant,
         payload: Some(payload),
+        registered_at: Some(found.event.created_at),
     })
 }
 
@@ -129,7 +144,7 @@ async fn check(conn: &mut PgConnection, event_type: &str) -> Result<()> {
 }
 
 async fn explain(conn: &mut PgConnection, event: &Event) -> Result<Vec<Explained>> {
-    let Event { name, scope, tenant, payload } = event;
+    let Event { name, scope, tenant, payload, .. } = event;
     let routes = subscription::explain(conn, name, scope, tenant, payload.as_ref()).await?;
     let mut explained = Vec::with_capacity(routes.len());
     for route in routes {
@@ -147,15 +162,20 @@ fn sheet(explained: &[Explained]) -> Sheet {
     let mut names: Vec<_> = who.iter().map(|it| it.route.name.as_str()).collect();
     names.dedup();
     let open = explained.iter().filter(|it| it.route.passes.is_none()).count();
-    let said = if names.is_empty() { "nobody for certain".to_owned() } else { names.join(", ") };
+    let said = match (names.is_empty(), open) {
+        (true, 0) => "nobody".to_owned(),
+        (true, _) => "nobody for certain".to_owned(),
+        (false, _) => names.join(", "),
+    };
     let sheet = Sheet::new().field("notified", said);
     let sheet = match open {
         0 => sheet,
         _ => sheet.field("", "with --payload or --event, filters are tried as well"),
     };
-    sheet
-        .table("Subscriptions that match", routes(explained))
-        .table("Filters", conditions(explained))
+    sheet.table("Subscriptions that match", routes(explained)).table(
+        "Filters",
+        conditions(explained.iter().map(|it| (it.route.subscription_id, it.conditions.as_slice()))),
+    )
 }
 
 fn routes(explained: &[Explained]) -> Table {
@@ -189,7 +209,7 @@ fn routes(explained: &[Explained]) -> Table {
     table
 }
 
-fn conditions(explained: &[Explained]) -> Table {
+fn conditions<'a>(explained: impl Iterator<Item = (i32, &'a [Condition])>) -> Table {
     let columns = [
         Column::number("SUBSCRIPTION"),
         Column::new("HOLDS"),
@@ -198,13 +218,13 @@ fn conditions(explained: &[Explained]) -> Table {
         Column::flexible("FOUND"),
     ];
     let mut table = Table::new(&columns, "");
-    for Explained { route, conditions } in explained {
+    for (subscription_id, conditions) in explained {
         for condition in conditions {
             let (holds, tone) =
                 if condition.holds { ("yes", Tone::Good) } else { ("no", Tone::Bad) };
             let found = condition.found.as_ref();
             table.row([
-                Cell::new(route.subscription_id.to_string()),
+                Cell::new(subscription_id.to_string()),
                 Cell::new(holds).tone(tone),
                 Cell::new(&condition.path),
                 Cell::new(condition.condition.to_string()),

@@ -7,12 +7,12 @@ use tidings::{
     filter::Filter,
     pattern::Pattern,
     scope::Scope,
-    subscription::{self, Route, Subscription, Wanted},
+    subscription::{self, Subscription, Wanted},
 };
 
 use super::subscriber::find;
 use crate::{
-    arguments::subscriber::{AddSubscription, Explain, Named, SubscriptionCommand as Command},
+    arguments::subscriber::{AddSubscription, Named, SubscriptionCommand as Command},
     connection::now,
     context::Context,
     exit::Exit,
@@ -32,7 +32,6 @@ pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
         Command::Add(add) => self::add(context, add).await,
         Command::List(named) => list(context, named).await,
         Command::Remove { id } => remove(context, *id).await,
-        Command::Explain(explain) => self::explain(context, explain).await,
     }
 }
 
@@ -85,17 +84,6 @@ async fn remove(context: &Context, subscription_id: i32) -> Result<()> {
     context.output.done(&removed, &said)
 }
 
-async fn explain(context: &Context, explain: &Explain) -> Result<()> {
-    let scope = Scope::parse(&explain.scope)?;
-    let mut database = context.open().await?;
-    let mut tx = database.begin().await?;
-    let tenant = &explain.tenant.tenant;
-    let routes = subscription::explain(&mut tx, &explain.event_type, &scope, tenant, None).await?;
-    tx.rollback().await?;
-    database.close().await?;
-    context.output.list(&routes, || routes_table(&routes))
-}
-
 /// Returns subscriptions for people.
 pub(super) fn table(found: &[Subscription], now: DateTime<Utc>) -> Table {
     let columns = [
@@ -116,31 +104,6 @@ pub(super) fn table(found: &[Subscription], now: DateTime<Utc>) -> Table {
             Cell::new(if subscription.ordered { "yes" } else { "no" }),
             Cell::new(subscription.filter.as_ref().map(ToString::to_string).unwrap_or_default()),
             Cell::when(subscription.created_at, now),
-        ]);
-    }
-    table
-}
-
-fn routes_table(routes: &[Route]) -> Table {
-    let columns = [
-        Column::number("SUBSCRIBER"),
-        Column::new("NAME"),
-        Column::new("KIND"),
-        Column::number("SUBSCRIPTION"),
-        Column::new("PATTERN"),
-        Column::flexible("SCOPE"),
-        Column::new("ORDERED"),
-    ];
-    let mut table = Table::new(&columns, "nobody would be notified");
-    for route in routes {
-        table.row([
-            Cell::new(route.subscriber_id.to_string()),
-            Cell::new(&route.name),
-            Cell::new(&route.kind),
-            Cell::new(route.subscription_id.to_string()),
-            Cell::new(&route.pattern),
-            Cell::new(everywhere(&route.matched_scope)),
-            Cell::new(if route.ordered { "yes" } else { "no" }),
         ]);
     }
     table

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidings_tests::{Database, Launch, Temporary};
 
 use super::{add, on, register, run, sync_types};
@@ -69,6 +69,46 @@ async fn event_that_is_stored_is_explained_as_it_is() {
     let routes = run(&explain(&database, &["--event", &event])).await.json();
     let passes: Vec<_> = routes.as_array().unwrap().iter().map(|it| &it["passes"]).collect();
     assert_eq!(passes, [true, true]);
+}
+
+#[tokio::test]
+async fn one_subscriber_is_told_what_each_of_its_subscriptions_lacks() {
+    let database = with_filter().await;
+    let rich = |words: &[&str]| explain(&database, words).args(["--subscriber", "rich"]);
+    let told = |told: &Value| {
+        let one = &told["subscriptions"][0];
+        let parts = ["matches", "covers", "passes", "in_time"].map(|part| one[part].clone());
+        (told["notified"].clone(), parts)
+    };
+    let (yes, no, unknown) = (json!(true), json!(false), json!(null));
+    let said = told(&run(&rich(&["order:paid"])).await.json());
+    assert_eq!(said, (no.clone(), [no.clone(), no.clone(), unknown.clone(), yes.clone()]));
+    let placed = ["order:placed", "--scope", "shop=s1/till=t1"];
+    let said = told(&run(&rich(&placed)).await.json());
+    let fits = [yes.clone(), yes.clone(), unknown.clone(), yes.clone()];
+    assert_eq!(said, (unknown, fits));
+    let poor = [placed.as_slice(), &["--payload", r#"{"order": {"total": 1}}"#]].concat();
+    let said = told(&run(&rich(&poor)).await.json());
+    assert_eq!(said, (no.clone(), [yes.clone(), yes.clone(), no.clone(), yes.clone()]));
+    let rich_rows = |words: &[&str]| {
+        on(&database).arg("explain-route").args(words).args(["--subscriber", "rich"])
+    };
+    let said = run(&rich_rows(&poor)).await.stdout;
+    assert!(said.contains("notified  no\n") && said.contains("$.order.total"), "{said}");
+
+    // A subscription is asked from its addition on.
+    let event = register(database.pool(), r#"{"order": {"total": 250}}"#).await;
+    let late = ["subscription", "add", "rich", "order:*", "--json"];
+    run(&on(&database).args(late)).await.json();
+    let answer = run(&rich(&["--event", &event])).await.json();
+    assert_eq!(answer["notified"], true);
+    assert_eq!(answer["subscriptions"][1]["in_time"], false);
+
+    run(&rich(&["order:placed", "--tenant", "t9"])).await.refused(3, "there is no subscriber");
+    run(&on(&database).args(["subscriber", "pause", "rich"])).await;
+    let said = run(&rich_rows(&["order:paid"])).await.stdout;
+    assert!(said.contains("paused: its deliveries wait"), "{said}");
+    assert!(said.contains("does not cover it") && said.contains("matches"), "{said}");
 }
 
 #[tokio::test]

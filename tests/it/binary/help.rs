@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(crate) const COMMANDS: [&str; 49] = [
+pub(crate) const COMMANDS: [&str; 48] = [
     "",
     "up",
     "worker",
@@ -31,7 +31,6 @@ pub(crate) const COMMANDS: [&str; 49] = [
     "subscription add",
     "subscription list",
     "subscription remove",
-    "subscription explain",
     "template",
     "template preview",
     "event",

@@ -47,7 +47,7 @@ async fn every_shell_is_told_every_command() {
         let ran = run(&tidings().args(["completions", shell, "--json"])).await.json();
         assert_eq!(ran["shell"], shell);
         let script = ran["script"].as_str().unwrap();
-        for word in ["subscription", "explain", "retention-days"] {
+        for word in ["subscription", "explain-route", "retention-days"] {
             assert!(script.contains(word), "{shell} is not told of {word}");
         }
     }

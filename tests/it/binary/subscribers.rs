@@ -127,7 +127,7 @@ async fn subscriber_is_paused_resumed_and_removed_by_name_or_id() {
 }
 
 #[tokio::test]
-async fn subscriptions_are_added_once_explained_and_removed() {
+async fn subscriptions_are_added_once_listed_and_removed() {
     let database = Database::new().await;
     sync_types(database.pool()).await;
     add(&on(&database), "hook", "https://example.com/").await;
@@ -140,10 +140,6 @@ async fn subscriptions_are_added_once_explained_and_removed() {
     assert_eq!(first["subscription_id"], again["subscription_id"]);
     let listed = run(&subscription(&["list", "hook"])).await.json();
     assert_eq!(listed.as_array().unwrap().len(), 2);
-    let routes = run(&subscription(&["explain", "order:paid", "--scope", "shop=s1"])).await.json();
-    assert_eq!(routes.as_array().unwrap().len(), 2, "{routes}");
-    let routes = run(&subscription(&["explain", "order:paid", "--scope", "shop=s2"])).await.json();
-    assert_eq!(routes.as_array().unwrap().len(), 1, "{routes}");
     let id = first["subscription_id"].to_string();
     run(&subscription(&["remove", &id])).await.json();
     run(&subscription(&["remove", &id])).await.refused(3, "there is no subscription");

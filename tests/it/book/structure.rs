@@ -9,6 +9,7 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tidings_receiver::{Key, Verifier};
+use tidings_tests::World;
 
 use super::{Page, docs, pages, root};
 
@@ -197,12 +198,13 @@ fn source(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-#[test]
-fn events_of_our_own_are_those_of_the_database() {
-    let migration = source("migrations/migrations/0011_health.sql");
-    let types = migration.split("  ('tidings:").skip(1);
-    let types = types.map(|rest| format!("tidings:{}", rest.split('\'').next().unwrap()));
-    assert_eq!(listed("reference/own-events.md"), types.collect());
+#[tokio::test]
+async fn events_of_our_own_are_those_of_the_database() {
+    let world = World::new(&[]).await;
+    let types =
+        "select array_agg(type) from tidings.event_type where starts_with(type, 'tidings:')";
+    let types: Vec<String> = world.value(types).await;
+    assert_eq!(listed("reference/own-events.md"), types.into_iter().collect());
 }
 
 #[test]

@@ -7,9 +7,11 @@ use std::{
 
 use tidings::{
     deliverer::{Answer, Memory, Verdict},
-    subscriber::State,
+    subscriber::{self, Note, State, Trouble},
 };
-use tidings_tests::{Draft, SOON, World, clock::advance_deliveries, eventually};
+use tidings_tests::{
+    Draft, SOON, World, clock::advance_deliveries, eventually, world::owner::Owner,
+};
 use tidings_worker::health::{Disable, Rules};
 
 use super::{
@@ -70,6 +72,31 @@ async fn count_of_failures_begins_anew_when_a_disabled_subscriber_is_resumed() {
         assert_eq!(moody.receipts().len(), failures);
         resume(&world, ill).await;
     }
+}
+
+#[tokio::test]
+async fn owner_that_is_one_no_more_disables_and_notes_nothing() {
+    let world = World::new(&[TYPE]).await;
+    let (ill, _) = lanes(&world).await;
+    let was = Owner::take(&world.pool).await.of_lane(&world.pool, ill).await;
+    let is = Owner::take(&world.pool).await.of_lane(&world.pool, ill).await;
+    assert!(is.1 > was.1);
+    let mut conn = world.pool.acquire().await.unwrap();
+    let trouble = Trouble { open: None, opened: 1, failures: 9, failing: None, warned: false };
+    let note = Note { turn: None, trouble: Some(trouble) };
+    for stranger in [was, (was.0, is.1), (is.0, was.1)] {
+        assert!(!subscriber::disable(&mut conn, ill, stranger, "it is gone").await.unwrap());
+        assert!(!subscriber::note_health(&mut conn, ill, stranger, &note).await.unwrap());
+    }
+    assert_eq!(seen(&world, ill).await.state, State::Active);
+    assert!(subscriber::note_health(&mut conn, ill, is, &note).await.unwrap());
+    assert_eq!(seen(&world, ill).await.state, State::Failing);
+    assert!(subscriber::disable(&mut conn, ill, is, "it is gone").await.unwrap());
+    assert!(
+        !subscriber::disable(&mut conn, ill, is, "it is gone").await.unwrap(),
+        "it is off already"
+    );
+    assert_eq!(seen(&world, ill).await.state, State::Disabled);
 }
 
 #[tokio::test(flavor = "multi_thread")]

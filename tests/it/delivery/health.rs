@@ -154,12 +154,7 @@ async fn slows_down_and_recovers(busy: impl Fn(&Gate) -> Reply, is_answered: boo
         first.open();
     }
     receiver.wait_until(SOON, |requests| requests.len() >= 12).await;
-    receiver.wait_for_in_flight(4, SOON).await;
-    // Whatever else could start has had its chance when another lane has got something new.
-    let event = hooks.world.register(Draft::new(TYPE)).await.to_string();
-    hooks.world.wake(&[id, witness]);
-    well.wait_until(SOON, |requests| requests.iter().any(|request| request.id() == event)).await;
-    assert_eq!(receiver.traffic().in_flight, 4);
+    stays_in_flight(&hooks.world, (id, &receiver), 4, (witness, &well)).await;
 
     // Every eight successes give one back.
     second.open();
@@ -173,10 +168,24 @@ async fn slows_down_and_recovers(busy: impl Fn(&Gate) -> Reply, is_answered: boo
     for n in 0..10 {
         hooks.world.register(Draft::new(TYPE).number(n)).await;
     }
-    receiver.wait_for_in_flight(8, SOON).await;
+    stays_in_flight(&hooks.world, (id, &receiver), 8, (witness, &well)).await;
     third.open();
     hooks.world.drained().await;
-    assert_eq!(receiver.traffic().in_flight_max, 8);
+}
+
+/// Waits until so many requests of a lane are in flight, and sees that no more come: whatever else could start has had
+/// its chance when another lane has got something new.
+async fn stays_in_flight(
+    world: &World,
+    (lane, receiver): (i32, &Receiver),
+    count: usize,
+    (witness, well): (i32, &Receiver),
+) {
+    receiver.wait_for_in_flight(count, SOON).await;
+    let event = world.register(Draft::new(TYPE)).await.to_string();
+    world.wake(&[lane, witness]);
+    well.wait_until(SOON, |requests| requests.iter().any(|request| request.id() == event)).await;
+    assert_eq!(receiver.traffic().in_flight, count);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -292,8 +301,11 @@ async fn new_owner_tries_one_delivery_when_the_pause_of_the_one_before_is_over()
     let _second = worker(&world, &moody.memory, breaker(1, LONG)).await;
     advance_deliveries(&world.pool, LONG).await;
     register(&world, &moody.memory, well, 20).await;
-    let trouble = becomes(&world, ill, State::Failing).await.trouble.unwrap();
-    assert_eq!(trouble.opened, 2, "the second pause in a row");
+    eventually(SOON, "the second pause in a row", || async {
+        let trouble = seen(&world, ill).await.trouble?;
+        (trouble.opened == 2).then_some(())
+    })
+    .await;
     register(&world, &moody.memory, well, 20).await;
     assert_eq!(moody.receipts().len(), before + 1, "one was tried, and no other");
 }

@@ -227,3 +227,37 @@ async fn expired_keys_are_removed_by_maintenance_and_that_is_no_change_of_the_su
     let after: i32 = hooks.world.value(version).await;
     assert_eq!(after, before, "nobody who edits the subscriber is disturbed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rotation_is_told_and_the_keys_that_a_subscriber_begins_with_are_not() {
+    let hooks = Hooks::new().await;
+    hooks.world.subscriber("operator", "tidings:subscriber:*").await;
+    let receiver = Receiver::accepting().await;
+    let new = signing("both", &receiver, &["v1", "v1a"]);
+    let new = NewSubscriber { key_pair: Some(KeyPair::generate(&mut random())), ..new };
+    let id = hooks.add_new(new).await.subscriber_id;
+    hooks.rotate(id, Rotation::key_pair()).await;
+    hooks.rotate(id, Rotation::secret().overlap(Duration::ZERO)).await;
+    let mut tx = hooks.world.pool.begin().await.unwrap();
+    let told: Vec<(String, serde_json::Value)> =
+        sqlx::query_as("select type, payload::jsonb from tidings.event order by event_id")
+            .fetch_all(&mut *tx)
+            .await
+            .unwrap();
+    let told = told.into_iter().map(|(name, payload)| {
+        (name, payload["key"]["purpose"].clone(), payload["version"].clone())
+    });
+    let keys = subscriber::find(&mut tx, "", "both").await.unwrap().unwrap().secrets;
+    assert_eq!(keys.len(), 3, "the old secret has ended at once, the old key pair goes on");
+    let expected = [
+        ("tidings:subscriber:created", json!(null)),
+        ("tidings:subscriber:rotated", json!("key_pair")),
+        ("tidings:subscriber:rotated", json!("signing")),
+    ];
+    let mut versions = Vec::new();
+    for ((name, purpose, version), (expected, expected_purpose)) in told.zip(expected) {
+        assert_eq!((name.as_str(), purpose), (expected, expected_purpose));
+        versions.push(version.as_i64().unwrap());
+    }
+    assert!(versions.len() == 3 && versions.is_sorted_by(|a, b| a < b), "{versions:?}");
+}

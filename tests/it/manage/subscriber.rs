@@ -10,7 +10,7 @@ use tidings::{
     subscriber::{self, Filter, NewSubscriber, State},
     testing::drain,
 };
-use tidings_tests::{Draft, Receiver};
+use tidings_tests::{Draft, Receiver, world::owner::Owner};
 use tidings_worker::webhook::{Settings, Webhook};
 
 use super::{OrderPlaced, add, begin, keyring, memory, random, subscribe, world};
@@ -267,7 +267,10 @@ async fn pause_is_a_persons_and_resume_ends_what_the_system_has_decided_too() {
                 subscriber::hold_back(&mut conn, id, floor).await.unwrap();
             }
             2 => assert!(subscriber::pause(&mut conn, id).await.unwrap()),
-            3 => assert!(subscriber::disable(&mut conn, id, "it is gone").await.unwrap()),
+            3 => {
+                let owner = Owner::take(&world.pool).await.of_lane(&world.pool, id).await;
+                assert!(subscriber::disable(&mut conn, id, owner, "it is gone").await.unwrap());
+            }
             _ => assert!(subscriber::resume(&mut conn, id).await.unwrap()),
         }
         let found = subscriber::find(&mut conn, "", "kept").await.unwrap().unwrap();

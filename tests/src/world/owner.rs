@@ -115,6 +115,15 @@ impl Owner {
         Self { worker_id, terms }
     }
 
+    /// Returns whose a lane is, and the term.
+    pub async fn of_lane(&self, pool: &PgPool, lane: i32) -> (Uuid, i64) {
+        let term = sqlx::query_scalar(
+            "select h.term from tidings.shard h join tidings.subscriber s on (s.kind, s.shard) = (h.group_name, h.shard)
+             where s.subscriber_id = $1",
+        );
+        (self.worker_id, term.bind(lane).fetch_one(pool).await.unwrap())
+    }
+
     /// Gives all of them back in peace.
     pub async fn leave(self, pool: &PgPool) {
         sqlx::query(

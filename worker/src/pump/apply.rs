@@ -325,7 +325,8 @@ impl Pump {
                 lane.terms.stopped = true;
                 let reason =
                     answer.error.clone().unwrap_or_else(|| "the destination is gone".to_owned());
-                self.disable(id, reason);
+                let term = lane.term;
+                self.disable(id, term, reason);
             }
             Verdict::Delivered | Verdict::Retry | Verdict::Refused => {}
         }

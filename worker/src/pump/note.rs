@@ -96,7 +96,8 @@ impl Pump {
                 if let Some(lane) = self.state.lanes.get_mut(&id).filter(|lane| !lane.terms.stopped)
                 {
                     lane.terms.stopped = true;
-                    self.disable(id, reason);
+                    let term = lane.term;
+                    self.disable(id, term, reason);
                 }
             }
         }
@@ -156,13 +157,14 @@ impl Pump {
         });
     }
 
-    pub(super) fn disable(&self, id: i32, reason: String) {
+    pub(super) fn disable(&self, id: i32, term: i64, reason: String) {
+        let owner = (self.holdings.borrow().worker_id, term);
         let (database, sender) = (self.shared.database.clone(), self.sender.clone());
         tokio::spawn(async move {
             let noted = async {
                 let mut tx =
                     database.begin().await.map_err(Error::unanswered("disable the subscriber"))?;
-                let was_on = subscriber::disable(&mut tx, id, &reason).await?;
+                let was_on = subscriber::disable(&mut tx, id, owner, &reason).await?;
                 tx.commit().await.map_err(Error::unanswered("disable the subscriber"))?;
                 Ok::<_, Error>(was_on)
             };
