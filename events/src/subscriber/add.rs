@@ -104,14 +104,12 @@ impl NewSubscriber {
     ///
     /// The first thing that is wrong.
     pub fn check(&self, policy: &Policy) -> Result<()> {
-        check_name(&self.name)?;
-        if self.tenant.len() > TENANT_BYTES_MAX {
-            return Err(Error::KeyTooLong { part: "tenant", bytes: self.tenant.len() });
-        }
-        if self.tenant.contains('\0') {
-            return Err(Error::Unstorable { field: "tenant" });
-        }
-        check_object("configuration", &self.config)?;
+        self.check_terms()?;
+        self.check_endpoint(policy)
+    }
+
+    /// Refuses configurations that cannot be used, keys that do not fit them, and endpoints that the policy forbids.
+    fn check_endpoint(&self, policy: &Policy) -> Result<()> {
         if self.kind == WEBHOOK {
             let config = endpoint::Config::read(&self.config)?;
             config.check(policy)?;
@@ -122,6 +120,19 @@ impl NewSubscriber {
                 check_credentials(&config)?;
             }
         }
+        Ok(())
+    }
+
+    /// Refuses what has nothing to do with where it goes: names, sizes and limits.
+    pub(super) fn check_terms(&self) -> Result<()> {
+        check_name(&self.name)?;
+        if self.tenant.len() > TENANT_BYTES_MAX {
+            return Err(Error::KeyTooLong { part: "tenant", bytes: self.tenant.len() });
+        }
+        if self.tenant.contains('\0') {
+            return Err(Error::Unstorable { field: "tenant" });
+        }
+        check_object("configuration", &self.config)?;
         if let Some(retry) = &self.retry {
             check_object("retry ladder", retry)?;
         }
