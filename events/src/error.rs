@@ -127,6 +127,20 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A sink that is to have a tenant.
+    #[error("the sink `{name}` has a tenant; a sink gets the telemetry of all tenants, so leave it out")]
+    SinkTenant {
+        /// The name.
+        name: String,
+    },
+    /// A subscription of a sink that asks for more than types.
+    #[error(
+        "a sink cannot subscribe to `{pattern}` in a scope, in order or with a filter; it is told of every tenant and scope, and the level decides what may leave"
+    )]
+    SinkSubscription {
+        /// The pattern.
+        pattern: String,
+    },
     /// A name that no subscriber may have.
     #[error(
         "`{name}` cannot be the name of a subscriber; use letters, digits, `.`, `_` and `-`, 100 at most, beginning with a letter or digit; digits alone would be taken for an id"
