@@ -128,7 +128,9 @@ pub enum Error {
         name: String,
     },
     /// A sink that is to have a tenant.
-    #[error("the sink `{name}` has a tenant; a sink gets the telemetry of all tenants, so leave it out")]
+    #[error(
+        "the sink `{name}` has a tenant; a sink gets the telemetry of all tenants, so leave it out"
+    )]
     SinkTenant {
         /// The name.
         name: String,

@@ -114,7 +114,8 @@ pub async fn erase(conn: &mut PgConnection, subjects: &[String]) -> Result<Recei
 }
 
 fn check(subjects: &[String]) -> Result<()> {
-    let out_of_range = |value: String, allowed| Error::OutOfRange { field: "subjects", value, allowed };
+    let out_of_range =
+        |value: String, allowed| Error::OutOfRange { field: "subjects", value, allowed };
     if subjects.len() > SUBJECTS_MAX {
         return Err(out_of_range(subjects.len().to_string(), "at most 1000 at a time"));
     }

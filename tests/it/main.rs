@@ -22,3 +22,4 @@ mod reading;
 mod receiving;
 mod retention;
 mod routing;
+mod sinks;
