@@ -9,6 +9,7 @@ mod hashed;
 mod level;
 mod value;
 mod view;
+pub mod wire;
 
 pub use crate::{
     anonymous::Anonymous,
