@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tidings_analytics::wire::Call;
 use uuid::Uuid;
 
 /// An event as it was registered, immutable from then on.
@@ -42,7 +43,7 @@ pub struct Delivery {
     /// When it was first due; age counts from here.
     pub first_due_at: DateTime<Utc>,
     /// What the event is to analytics; `None` unless it goes to a sink.
-    pub call: Option<String>,
+    pub call: Option<Call>,
     /// What is delivered.
     pub event: RegisteredEvent,
 }

@@ -51,6 +51,15 @@ pub enum Error {
         /// How many are allowed.
         max: usize,
     },
+    /// Analytics would not take the telemetry view; nothing was sent.
+    #[error("the telemetry view of `{event_type}` cannot be sent to analytics")]
+    Unsendable {
+        /// The type.
+        event_type: String,
+        /// What is wrong, and the largest fields where it is the size.
+        #[source]
+        source: tidings_analytics::wire::Error,
+    },
     /// The event nests too deeply; nothing was sent.
     #[error("the {part} of `{event_type}` nests deeper than {max} levels; flatten it")]
     TooDeep {

@@ -1086,6 +1086,117 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
   select * from tidings.sync_catalogue_v3(p_types, p_retired)
 $$;
 
+-- register_event: telemetry no larger than what every sink takes, with what is added when it is sent.
+create or replace function tidings.register_event(
+  type text,
+  payload json,
+  version smallint default null,
+  tenant text default '',
+  scope text default '',
+  ordering_key text default null,
+  idempotency_key text default null,
+  delay interval default null,
+  occurred_at timestamptz default null,
+  telemetry json default null,
+  headers json default null,
+  event_id uuid default null,
+  notify bool default false
+) returns uuid
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+declare
+  v_written text;
+begin
+  if type is null or payload is null or tenant is null or scope is null then
+    raise exception using errcode = 'TD012', message = 'type, payload, tenant and scope may not be null',
+      hint = 'Leave tenant and scope out where there is none.';
+  end if;
+  if delay not between interval '0' and interval '3650 days' then
+    raise exception using errcode = 'TD012', message = 'delay is not between 0 and 3650 days',
+      hint = 'Leave it out to deliver at once.';
+  end if;
+  if occurred_at not between '0001-01-01 00:00:00+00' and '9999-12-31 23:59:59+00' then
+    raise exception using errcode = 'TD012', message = 'occurred_at is not a time of the years 1 to 9999',
+      hint = 'Leave it out to say now.';
+  end if;
+  if octet_length(tenant) > 255 or octet_length(ordering_key) > 255 or octet_length(idempotency_key) > 255 then
+    perform tidings.raise_status('bad_key', type, version, scope);
+  end if;
+  if not tidings.is_scope(scope) then
+    perform tidings.raise_status('bad_scope', type, version, scope);
+  end if;
+  if octet_length(payload::text) > 1048576 or octet_length(telemetry::text) > 28672
+    or octet_length(headers::text) > 32768 then
+    perform tidings.raise_status('payload_too_large', type, version, scope);
+  end if;
+  if tidings.json_deeper(payload::text, 64) or tidings.json_deeper(telemetry::text, 64) then
+    raise exception using errcode = 'TD008', message = 'the payload nests deeper than 64 levels', hint = 'Flatten the payload.';
+  end if;
+  if json_typeof(telemetry) <> 'object' or json_typeof(headers) <> 'object' then
+    raise exception using errcode = 'TD012', message = 'telemetry and headers are JSON objects or null',
+      hint = 'Pass headers such as {"traceparent": "..."}, or leave them out.';
+  end if;
+  version := coalesce(version, (
+    select t.version from tidings.event_type t where t.type = register_event.type order by t.version desc limit 1));
+  v_written := tidings.register_v1(type, version, payload::text, telemetry::text, headers::text, tenant,
+    scope, ordering_key, idempotency_key, nullif((extract(epoch from delay) * 1000)::bigint, 0), occurred_at, event_id);
+  if v_written ~ '^[a-z]+_' then
+    perform tidings.raise_status(split_part(v_written, ' ', 1), type, version, scope);
+  end if;
+  if starts_with(v_written, 'repeated ') then
+    return split_part(v_written, ' ', 2)::uuid;
+  end if;
+  if notify and split_part(v_written, ' ', 2) <> '' then
+    perform pg_notify('tidings_wake', split_part(v_written, ' ', 2));
+  end if;
+  return split_part(v_written, ' ', 1)::uuid;
+end
+$$;
+
+create or replace function tidings.raise_status(p_status text, p_type text, p_version smallint, p_scope text) returns void
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  case p_status
+    when 'unknown_type' then
+      raise exception using errcode = 'TD001',
+        message = format('event type %L is not in the catalogue', p_type),
+        hint = 'Sync the application''s catalogue (Catalogue::sync) before registering; tidings.event_type lists what is known.';
+    when 'unknown_version' then
+      raise exception using errcode = 'TD002',
+        message = format('event type %L has no version %s', p_type, p_version),
+        hint = 'Leave the version out to use the newest one; tidings.event_type lists what is known.';
+    when 'retired_type' then
+      raise exception using errcode = 'TD003',
+        message = format('event type %L is retired', p_type),
+        hint = 'Register its successor, or clear retired_at in tidings.event_type.';
+    when 'bad_scope' then
+      raise exception using errcode = 'TD004',
+        message = format('scope %L is not a path of key=value pairs', left(p_scope, 100)),
+        hint = 'Write it as project=p1/job=j1: at most 8 pairs and 1000 characters; in values, percent-encode %, /, = and white space.';
+    when 'bad_key' then
+      raise exception using errcode = 'TD005', message = 'tenant, ordering_key or idempotency_key is longer than 255 bytes',
+        hint = 'Use a shorter key, its SHA-256 for example.';
+    when 'bad_event_id' then
+      raise exception using errcode = 'TD006', message = 'event_id is not a UUIDv7 of the last or the next hour',
+        hint = 'Leave event_id out; use idempotency_key to make a repeated call harmless.';
+    when 'payload_too_large' then
+      raise exception using errcode = 'TD007', message = 'the event is too large',
+        hint = 'At most 1048576 bytes of payload, 28672 of telemetry and 32768 of headers; send a reference to large data.';
+    when 'idempotency_conflict' then
+      raise exception using errcode = 'TD009', message = 'the idempotency key was used for an event with other content',
+        hint = 'Use a key that belongs to this one event.';
+    when 'event_conflict' then
+      raise exception using errcode = 'TD010', message = 'the event id was used for an event with other content',
+        hint = 'Leave event_id out; Tidings makes one.';
+    when 'no_partition' then
+      raise exception using errcode = 'TD011', message = 'there is no partition of tidings.event for today',
+        hint = 'Run a worker, which makes partitions ahead of time, or call select tidings.make_partitions(7).';
+    else
+      raise exception using errcode = 'TD000', message = format('register answered with the unknown status %L', p_status);
+  end case;
+end
+$$;
+
 -- set_level: what is collected from now on. Answers what was before.
 create function tidings.set_level_v1(p_level text) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -1149,3 +1260,22 @@ $$;
 select tidings.match_patterns();
 
 revoke execute on all functions in schema tidings from public;
+
+-- Whoever could call the functions that have followers can call those.
+do $$
+declare
+  v_grant record;
+begin
+  for v_grant in
+    select a.grantee::regrole as grantee, f.follower
+    from (values
+      ('tidings.sync_catalogue_v2', 'tidings.sync_catalogue_v3'), ('tidings.work_v1', 'tidings.work_v2')
+    ) as f (name, follower)
+    join pg_proc p on p.oid = f.name::regproc
+    cross join lateral aclexplode(p.proacl) a
+    where a.privilege_type = 'EXECUTE' and a.grantee not in (0, p.proowner)
+  loop
+    execute format('grant execute on function %s to %s', v_grant.follower, v_grant.grantee);
+  end loop;
+end
+$$;

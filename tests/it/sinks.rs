@@ -1,5 +1,7 @@
 //! Sinks: subscribers of the telemetry view, the level that decides what they get, and who is not collected.
 
+mod services;
+
 use std::collections::BTreeMap;
 
 use rand::{SeedableRng, rngs::StdRng};
@@ -54,14 +56,20 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
+        let mut stage = Self::bare().await;
+        stage.hook = stage.world.subscriber("hook", "**").await;
+        stage.sink = add(&stage.world, "sink").await;
+        subscribe(&stage.world, stage.sink, "**").await.unwrap();
+        stage
+    }
+
+    /// Returns a stage on which nobody is told of anything.
+    async fn bare() -> Self {
         let memory = Memory::scripted(|_| Answer::delivered());
         let world = World::new(&[]).await;
         let catalogue = tidings::catalogue![OrderPlaced, VersionInstalled, NoteTaken].unwrap();
         catalogue.sync(&mut world.pool.acquire().await.unwrap()).await.unwrap();
-        let hook = world.subscriber("hook", "**").await;
-        let sink = add(&world, "sink").await;
-        subscribe(&world, sink, "**").await.unwrap();
-        Self { world, memory, sink, hook }
+        Self { world, memory, sink: 0, hook: 0 }
     }
 
     async fn worker(&self) -> Guard {
@@ -93,14 +101,20 @@ impl Stage {
         got
     }
 
-    /// Says that events of somebody have been registered, as a relay does.
+    /// Registers an event of somebody, as a relay does.
     async fn register_of(&self, subject: &str) {
-        let headers = json!({"analytics": {"user": subject}}).to_string();
+        self.register_with(3, &json!({"analytics": {"user": subject}})).await;
+    }
+
+    /// Registers an event with something beside it.
+    async fn register_with(&self, items: u32, headers: &Value) {
+        let telemetry = json!({"event_properties": {"items": items}, "derived_properties": {}});
         sqlx::query(
             "select tidings.register_event('order:placed', '{\"email\": \"a\", \"items\": 3}', headers => $1::json,
-               telemetry => '{\"event_properties\": {\"items\": 3}, \"derived_properties\": {}}')",
+               telemetry => $2::json)",
         )
         .bind(headers)
+        .bind(telemetry)
         .execute(&self.world.pool)
         .await
         .unwrap();
@@ -268,9 +282,12 @@ async fn erased_subject_is_nowhere_and_the_receipt_says_what_was_found() {
     let retry = r#"{"delays_s": [0], "attempts_max": 1, "age_max_s": 0}"#;
     stage.world.set_retry(stage.sink, retry).await;
     let sink = stage.sink;
-    let memory = Memory::scripted(move |delivery| match delivery.subscriber_id == sink {
-        true => Answer::failed(Verdict::Refused, "no"),
-        false => Answer::delivered(),
+    let memory = Memory::scripted(move |delivery| {
+        if delivery.subscriber_id == sink {
+            Answer::failed(Verdict::Refused, "no")
+        } else {
+            Answer::delivered()
+        }
     });
     let _worker = stage.world.worker(memory).await;
     for subject in ["k1:ann", "k1:bob", "k2:ann"] {
@@ -332,9 +349,10 @@ async fn destination_that_asks_for_patience_uses_up_no_attempt() {
         let patience = std::time::Duration::from_millis(50);
         let is_first = delivery.subscriber_id == sink
             && calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 5;
-        match is_first {
-            true => Answer::failed(Verdict::Throttled(patience), "too many").with_status(429),
-            false => Answer::delivered(),
+        if is_first {
+            Answer::failed(Verdict::Throttled(patience), "too many").with_status(429)
+        } else {
+            Answer::delivered()
         }
     });
     stage.register(&ORDER, Options::default()).await;

@@ -179,7 +179,7 @@ pub(crate) async fn work(conn: &mut PgConnection, work: &Work) -> Result<Worked>
                 subscription_id: read.subscription_id,
                 attempt: u16::try_from(read.failed).unwrap_or(0).saturating_add(1),
                 first_due_at,
-                call: row.call,
+                call: row.call.and_then(|call| call.parse().ok()),
                 event: RegisteredEvent {
                     event_id: read.event_id,
                     event_type,

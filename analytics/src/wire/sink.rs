@@ -3,6 +3,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use http::HeaderValue;
+use url::Url;
 use uuid::Uuid;
 
 use super::{
@@ -122,6 +123,11 @@ impl Sink {
     /// Returns how much it takes.
     pub const fn limits(&self) -> Limits {
         self.door.limits
+    }
+
+    /// Returns where it is called.
+    pub const fn url(&self) -> &Url {
+        &self.door.url
     }
 
     /// Returns the id of `event` at this sink: `messageId` at Segment, `uuid` at PostHog.
