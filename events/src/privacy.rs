@@ -91,26 +91,74 @@ pub async fn unsuppress(conn: &mut PgConnection, subjects: &[String]) -> Result<
 
 /// Suppresses these subjects, and takes their telemetry and their identity out of all events and dead letters.
 ///
-/// It goes day by day, and reads each partition of the log to its end, which takes about as long as a backup of it.
-/// On a connection outside of a transaction each day commits by itself; a call that was interrupted is repeated.
+/// It is an [`Erasure`] from its beginning to its end. On a connection outside of a transaction each day commits by
+/// itself; a call that was interrupted is repeated.
 ///
 /// # Errors
 ///
 /// Those of [`suppress`].
 pub async fn erase(conn: &mut PgConnection, subjects: &[String]) -> Result<Receipt> {
-    check(subjects)?;
-    rows::suppress(conn, subjects).await?;
-    let days = rows::days(conn).await?;
-    let (mut events, mut dead_letters) = (0, 0);
-    for day in &days {
-        let (of_day, dead) = rows::erase(conn, subjects, *day).await?;
-        events += of_day;
-        dead_letters += dead;
+    let mut erasure = Erasure::begin(conn, subjects).await?;
+    while erasure.step(conn).await? {}
+    erasure.finish(conn).await
+}
+
+/// An erasure that is under way, day by day: each reads a partition of the log to its end, so each is better in a
+/// transaction of its own.
+#[derive(Clone, Debug)]
+pub struct Erasure {
+    subjects: Vec<String>,
+    /// Of which events are kept, oldest first.
+    days: Vec<DateTime<Utc>>,
+    done: usize,
+    events: u64,
+    dead_letters: u64,
+}
+
+impl Erasure {
+    /// Suppresses these subjects, from the commit on, and finds out which days there are.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`suppress`].
+    pub async fn begin(conn: &mut PgConnection, subjects: &[String]) -> Result<Self> {
+        check(subjects)?;
+        rows::suppress(conn, subjects).await?;
+        let days = rows::days(conn).await?;
+        Ok(Self { subjects: subjects.to_vec(), days, done: 0, events: 0, dead_letters: 0 })
     }
-    let (erased_at, sinks) = rows::sinks(conn).await?;
-    let subjects = subjects.to_vec();
-    let kept_since = days.first().copied();
-    Ok(Receipt { subjects, events, dead_letters, kept_since, erased_at, sinks })
+
+    /// Erases the next day; answers whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// The database did not answer; the day is repeated.
+    pub async fn step(&mut self, conn: &mut PgConnection) -> Result<bool> {
+        let Some(day) = self.days.get(self.done) else { return Ok(false) };
+        let (events, dead) = rows::erase(conn, &self.subjects, *day).await?;
+        self.done += 1;
+        self.events += events;
+        self.dead_letters += dead;
+        Ok(true)
+    }
+
+    /// Returns how many days are done, and how many there are.
+    #[must_use]
+    pub const fn progress(&self) -> (usize, usize) {
+        (self.done, self.days.len())
+    }
+
+    /// Returns what was found.
+    ///
+    /// # Errors
+    ///
+    /// The database did not answer.
+    pub async fn finish(self, conn: &mut PgConnection) -> Result<Receipt> {
+        let (erased_at, sinks) = rows::sinks(conn).await?;
+        let Self { subjects, days, events, dead_letters, .. } = self;
+        let kept_since = days.first().copied();
+        Ok(Receipt { subjects, events, dead_letters, kept_since, erased_at, sinks })
+    }
 }
 
 fn check(subjects: &[String]) -> Result<()> {
