@@ -2,11 +2,14 @@
 
 mod anonymous;
 mod bucket;
+#[cfg(feature = "client")]
+pub mod client;
 mod count;
 mod extension;
 mod hash;
 mod hashed;
 mod level;
+mod memory;
 mod value;
 mod view;
 pub mod wire;
@@ -19,6 +22,7 @@ pub use crate::{
     hash::{HashKey, HashKeyError, HashKeys},
     hashed::Hashed,
     level::{Level, ParseLevelError},
+    memory::Memory,
     value::Value,
     view::TelemetryData,
 };

@@ -3,6 +3,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use http::HeaderValue;
+use url::Url;
 use uuid::Uuid;
 
 use super::{
@@ -109,6 +110,11 @@ impl Sink {
     /// Returns whose protocol it speaks.
     pub const fn vendor(&self) -> Vendor {
         self.format.vendor()
+    }
+
+    /// Returns where it is.
+    pub const fn url(&self) -> &Url {
+        &self.door.url
     }
 
     /// Returns in which protocol PostHog is spoken to, or `None` for Segment.
