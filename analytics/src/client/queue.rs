@@ -188,6 +188,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn queue_keeps_its_bounds_and_loses_count_of_nothing(
             steps in prop::collection::vec((0_usize..900, any::<bool>()), 0..60),

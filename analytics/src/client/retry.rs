@@ -38,7 +38,8 @@ impl Retry {
     pub fn delay(&self, failed: u32, random: f64) -> Duration {
         let doublings = failed.saturating_sub(1).min(31);
         let bound = self.base.saturating_mul(1 << doublings).min(self.cap);
-        bound.mul_f64(random.clamp(0.0, 1.0))
+        // The product is rounded, perhaps up.
+        bound.mul_f64(random.clamp(0.0, 1.0)).min(bound)
     }
 
     /// Returns whether an event that has failed so often, at this age, is given up.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod failures;
+mod heartbeat;
 mod queue;
 mod server;
 mod verdicts;
