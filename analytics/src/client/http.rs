@@ -41,6 +41,11 @@ impl Http {
             .referer(false)
             .retry(reqwest::retry::never())
             .no_proxy()
+            // Off already, unless another crate of the application turns the features on.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
             .build()
             .map(Self)
             .map_err(BuildError::Http)

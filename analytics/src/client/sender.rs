@@ -47,6 +47,7 @@ impl Sender {
             let part = self.shared.still_allowed(part);
             let (batch, part) = self.compose(part, &mut parts);
             if batch.is_empty() {
+                earlier = None;
                 continue;
             }
             let now = self.shared.sources.now();
