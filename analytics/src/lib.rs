@@ -2,11 +2,16 @@
 
 mod anonymous;
 mod bucket;
+#[cfg(feature = "client")]
+pub mod client;
 mod count;
 mod extension;
 mod hash;
 mod hashed;
+pub mod heartbeat;
 mod level;
+mod memory;
+pub mod report;
 mod value;
 mod view;
 pub mod wire;
@@ -19,6 +24,7 @@ pub use crate::{
     hash::{HashKey, HashKeyError, HashKeys},
     hashed::Hashed,
     level::{Level, ParseLevelError},
+    memory::Memory,
     value::Value,
     view::TelemetryData,
 };

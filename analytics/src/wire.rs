@@ -59,6 +59,8 @@ pub use self::{
     text::{Id, Name},
 };
 
+pub(crate) use self::size::bytes;
+
 /// Returns `value` as JSON.
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|error| Error::Json { reason: error.to_string() })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -17,7 +18,9 @@ use super::{
 /// One call that a service takes, whichever it is.
 ///
 /// What a service would refuse or lose cannot be made, apart from what is too large; that is told by encoding it.
-#[derive(Clone, Debug, PartialEq)]
+/// As JSON it can be stored, and it is checked when it is read.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct Message {
     id: Uuid,
     call: Call,
@@ -30,12 +33,28 @@ pub struct Message {
 }
 
 /// The application that a message comes from.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct App {
     /// What it is called.
     pub name: String,
     /// Its version.
     pub version: String,
+}
+
+/// A message as it is stored.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    id: Uuid,
+    call: Call,
+    name: String,
+    identity: Identity,
+    occurred_at: DateTime<Utc>,
+    properties: Properties,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    integrations: BTreeMap<String, bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    app: Option<App>,
 }
 
 impl Message {
@@ -146,8 +165,30 @@ impl Message {
     }
 }
 
+impl TryFrom<Stored> for Message {
+    type Error = Error;
+
+    fn try_from(stored: Stored) -> Result<Self, Error> {
+        let Stored { id, call, name, identity, occurred_at, properties, integrations, app } =
+            stored;
+        let message = Self::new(id, call, Name::new(name)?, identity, occurred_at)?;
+        Ok(Self { properties, integrations, app, ..message })
+    }
+}
+
+impl From<Message> for Stored {
+    fn from(message: Message) -> Self {
+        let Message { id, call, name, identity, occurred_at, properties, integrations, app } =
+            message;
+        let name = name.as_str().to_owned();
+        Self { id, call, name, identity, occurred_at, properties, integrations, app }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn id(text: &str) -> Id {
@@ -173,6 +214,22 @@ mod tests {
         let device = Identity { previous: Some(id("d1")), ..Identity::anonymous(id("d2")) };
         assert_eq!(built(Call::Alias, device), Err(Error::Alias));
         assert!(built(Call::Alias, previous("d1")).is_ok());
+    }
+
+    #[test]
+    fn message_is_read_as_it_is_stored_and_checked_again() {
+        let app = App { name: "shop".to_owned(), version: "1.2.0".to_owned() };
+        let message = built(Call::Group, Identity::user(id("ada")).in_group(id("acme")))
+            .unwrap()
+            .with_properties(json!({"n": 1}).try_into().unwrap())
+            .with_integration("All", true)
+            .with_app(app);
+        let mut stored = serde_json::to_value(&message).unwrap();
+        assert_eq!(serde_json::from_value::<Message>(stored.clone()).unwrap(), message);
+
+        stored["identity"] = json!({"user": "ada"});
+        let error = serde_json::from_value::<Message>(stored).unwrap_err();
+        assert_eq!(error.to_string(), Error::NoGroup.to_string());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::error::Error;
 use crate::{TelemetryData, Value};
 
 /// The properties of a call, or its traits.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Properties(Map<String, Json>);
 

@@ -112,6 +112,11 @@ impl Sink {
         self.format.vendor()
     }
 
+    /// Returns where it is.
+    pub const fn url(&self) -> &Url {
+        &self.door.url
+    }
+
     /// Returns in which protocol PostHog is spoken to, or `None` for Segment.
     pub const fn protocol(&self) -> Option<Protocol> {
         match &self.format {

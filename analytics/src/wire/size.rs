@@ -1,6 +1,6 @@
 //! How large an event is once it is encoded, and which of its fields make it so.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde_json::{Map, Value as Json};
 
@@ -75,8 +75,25 @@ fn descend(path: String, value: &Json, fields: &mut Vec<(String, usize)>) {
 }
 
 /// Returns how many bytes `value` takes as JSON.
-pub(super) fn bytes(value: &Json) -> usize {
-    value.to_string().len()
+pub(crate) fn bytes(value: &Json) -> usize {
+    let mut count = Count(0);
+    // Counting cannot go wrong.
+    serde_json::to_writer(&mut count, value).ok();
+    count.0
+}
+
+/// Counts what is written.
+struct Count(usize);
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

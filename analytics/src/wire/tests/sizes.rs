@@ -26,7 +26,7 @@ fn any_properties() -> impl Strategy<Value = Json> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn body_is_as_long_as_the_batch_says_and_never_over_the_limits(
