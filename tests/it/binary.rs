@@ -11,6 +11,7 @@ mod refusals;
 mod replay;
 mod rotate;
 mod serve;
+mod sink;
 mod subscribers;
 mod template;
 mod up;

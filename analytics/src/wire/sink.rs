@@ -130,11 +130,6 @@ impl Sink {
         self.door.limits
     }
 
-    /// Returns where it is called.
-    pub const fn url(&self) -> &Url {
-        &self.door.url
-    }
-
     /// Returns the id of `event` at this sink: `messageId` at Segment, `uuid` at PostHog.
     ///
     /// It is the same for every try, from every worker, so that the service recognises what it has.

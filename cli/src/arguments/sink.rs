@@ -61,7 +61,12 @@ pub(crate) struct AddSink {
     pub(crate) group_type: Option<String>,
 
     /// A type or pattern that it is told of; repeatable, and everything where it is not set
-    #[arg(long = "subscribe", value_name = "PATTERN", default_value = "**", hide_default_value = true)]
+    #[arg(
+        long = "subscribe",
+        value_name = "PATTERN",
+        default_value = "**",
+        hide_default_value = true
+    )]
     pub(crate) patterns: Vec<String>,
 }
 

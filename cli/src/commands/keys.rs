@@ -59,7 +59,9 @@ pub(crate) async fn credentials(context: &Context, arguments: &SetCredentials) -
     database.close().await?;
     let change = if given.is_some() { "set" } else { "removed" };
     let said = match change {
-        "set" => format!("credentials of {name} (id {subscriber_id}) set; they are sent from now on"),
+        "set" => {
+            format!("credentials of {name} (id {subscriber_id}) set; they are sent from now on")
+        }
         _ => format!("credentials of {name} (id {subscriber_id}) removed"),
     };
     context.output.done(&CredentialsSet { subscriber_id, name, change }, &said)

@@ -26,7 +26,9 @@ pub(crate) async fn run(context: &Context, set: &SetLevel) -> Result<()> {
     database.close().await?;
     let said = match in_force {
         InForce { level, was: None } => format!("the level is {level}: {}", meaning(level)),
-        InForce { level, was: Some(was) } if level == was => format!("the level was {level} already"),
+        InForce { level, was: Some(was) } if level == was => {
+            format!("the level was {level} already")
+        }
         InForce { level, was: Some(was) } => {
             format!("the level is {level} now, and was {was}: {}", meaning(level))
         }

@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 use sqlx::PgPool;
 use tidings::{privacy, subscriber};
 use tidings_worker::{Running, Worker, analytics, chat};
-use uuid::Uuid;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     arguments::serve::{Serve, Session},
@@ -22,8 +22,7 @@ use crate::{
 };
 
 /// The kinds that the binary serves.
-pub(super) const KINDS: [&str; 6] =
-    ["webhook", "slack", "teams", "discord", "segment", "posthog"];
+pub(super) const KINDS: [&str; 6] = ["webhook", "slack", "teams", "discord", "segment", "posthog"];
 
 /// What the worker borrows beside the connections of its own.
 const CONNECTIONS: u32 = 10;
