@@ -1,5 +1,6 @@
 //! Sinks: subscribers of the telemetry view, the level that decides what they get, and who is not collected.
 
+mod canary;
 mod services;
 
 use std::collections::BTreeMap;

@@ -40,9 +40,9 @@ fn yes() -> Reply {
 }
 
 /// A sink whose service is a receiver.
-struct Service {
-    stage: Stage,
-    receiver: Receiver,
+pub(super) struct Service {
+    pub(super) stage: Stage,
+    pub(super) receiver: Receiver,
     keyring: Keyring,
     settings: Settings,
     id: i32,
@@ -50,7 +50,7 @@ struct Service {
 }
 
 impl Service {
-    async fn new(vendor: Vendor, config: Value) -> Self {
+    pub(super) async fn new(vendor: Vendor, config: Value) -> Self {
         let receiver = Receiver::start(|_| yes()).await;
         Self::at(vendor, config, receiver).await
     }
@@ -78,7 +78,7 @@ impl Service {
         Self { stage, receiver, keyring, settings, id, vendor }
     }
 
-    async fn worker(&self) -> Guard {
+    pub(super) async fn worker(&self) -> Guard {
         let world = &self.stage.world;
         let webhook = Webhook::builder().settings(self.settings.clone()).build().unwrap();
         let mut conn = world.pool.acquire().await.unwrap();
