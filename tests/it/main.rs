@@ -20,5 +20,6 @@ mod ownership;
 mod pooler;
 mod reading;
 mod receiving;
+mod relay;
 mod retention;
 mod routing;
