@@ -42,7 +42,7 @@ pub(crate) async fn take(visit: &mut Visit, body: Body) -> Result<Response, Refu
     let limits = &visit.state.limits;
     let body = body::read_json(&visit.headers, body, limits, &visit.room).await?;
     let channel = visit.channel(None).await?;
-    if visit.state.level() == Level::Off {
+    if visit.level() == Level::Off {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let limits = &visit.state.limits;

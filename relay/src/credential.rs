@@ -1,4 +1,4 @@
-//! Where a request carries its key.
+//! What a request says of its sender: the key, and whether the person objects.
 
 use axum::http::{HeaderMap, header};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -18,6 +18,12 @@ pub(crate) fn of_header(headers: &HeaderMap) -> Option<String> {
     let decoded = String::from_utf8(BASE64_STANDARD.decode(credentials).ok()?).ok()?;
     let (user, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
     Some(if user.is_empty() { password } else { user }.to_owned())
+}
+
+/// Returns whether the browser says that its person does not want to be observed: Global Privacy Control, or Do Not
+/// Track.
+pub(crate) fn objects(headers: &HeaderMap) -> bool {
+    ["sec-gpc", "dnt"].iter().any(|name| headers.get(*name).is_some_and(|value| value == "1"))
 }
 
 /// Returns a parameter of the query.

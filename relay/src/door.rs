@@ -169,6 +169,12 @@ impl Visit {
         })
     }
 
+    /// Returns the level at which this request may be collected: none at all where the browser says that its person does
+    /// not want it.
+    pub(crate) fn level(&self) -> Level {
+        if credential::objects(&self.headers) { Level::Off } else { self.state.level() }
+    }
+
     /// Makes room for what is made of a body: properties, payloads and telemetry views, about three times its size.
     pub(crate) fn unfold(&self, body: &[u8]) -> Result<(), Refusal> {
         self.room.grow(body.len().saturating_mul(3))
@@ -176,7 +182,7 @@ impl Visit {
 
     /// Starts taking events of a channel in.
     pub(crate) fn intake(&self, channel: &Channel) -> Intake {
-        Intake::new(channel.id, self.state.level(), HashKeys::installed())
+        Intake::new(channel.id, self.level(), HashKeys::installed())
     }
 
     /// Registers what was taken in, and counts it.

@@ -91,6 +91,11 @@ impl Intake {
         self.outcomes.push(Some(Outcome::Rejected(refusal)));
     }
 
+    /// Notes an event that is not collected.
+    pub(crate) fn filter(&mut self, code: &'static str, message: &str) {
+        self.outcomes.push(Some(Outcome::Filtered { code, message: message.to_owned() }));
+    }
+
     /// Hands the events out that are to be registered.
     pub(crate) fn entries(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.entries)

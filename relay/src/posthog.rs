@@ -11,6 +11,7 @@ use axum::{body::Body, http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
+use tidings_analytics::Level;
 
 use crate::{
     body, credential,
@@ -80,10 +81,16 @@ pub(crate) async fn take(visit: &mut Visit, body: Body) -> Result<Response, Refu
             Err(refusal) => intake.reject(refusal),
         }
     }
+    if visit.level() == Level::Off {
+        for _ in flattened.drain(..) {
+            intake.filter("level", "nothing is collected");
+        }
+    }
     let logged = flattened.len();
     if logged > 0 {
-        raw::append_posthog(visit, &channel, &flattened).await?;
-        visit.state.metrics.events(visit.route.path, "accepted", logged);
+        let fresh = raw::append_posthog(visit, &channel, &flattened).await?;
+        let outcome = if fresh { "accepted" } else { "repeated" };
+        visit.state.metrics.events(visit.route.path, outcome, logged);
     }
     let outcomes = visit.register(intake).await?;
     let mut answer = report(json!({"status": 1}), &outcomes);

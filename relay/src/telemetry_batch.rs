@@ -67,7 +67,7 @@ pub(crate) async fn take(visit: &mut Visit, body: Body) -> Result<Response, Refu
         return Ok(refuse(Refusal::too_large("too_many_events", message)));
     }
     let count = |outcome, events| visit.state.metrics.events(visit.route.path, outcome, events);
-    if visit.state.level() == Level::Off {
+    if visit.level() == Level::Off {
         // These clients would send it for ever if they were told that it is not wanted.
         count("filtered", events.count);
         let result = json!({"events": events.count, "filtered": events.count});

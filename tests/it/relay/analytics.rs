@@ -185,6 +185,31 @@ async fn nothing_is_stored_at_level_off_and_less_at_a_lower_level() {
 }
 
 #[tokio::test]
+async fn person_who_objects_is_not_observed_on_any_route() {
+    let door = Door::open().await;
+    for (name, path, body, status) in [
+        ("sec-gpc", "/analytics", json!({"event": "cart:opened"}), 204),
+        ("dnt", "/analytics", json!({"batch": [{"event": "cart:opened"}]}), 204),
+        ("sec-gpc", "/v1/track", json!({"event": "cart:opened", "userId": "u"}), OK),
+        ("sec-gpc", "/e/", json!({"event": "cart:opened", "distinct_id": "u"}), OK),
+        ("sec-gpc", "/e/", json!({"event": "x", "properties": {"eid": "LOG"}}), OK),
+        ("dnt", "/v1/telemetry", json!({"events": [{"eid": "LOG"}]}), OK),
+    ] {
+        let send = async |value: &str| {
+            let sent = door.post(path).header(name, value).body(body.to_string());
+            read(sent.send().await.unwrap()).await
+        };
+        let (found, answer) = send("1").await;
+        assert_eq!(found, status, "{path}");
+        let filtered = answer.pointer("/result/filtered").or_else(|| answer.get("filtered"));
+        assert!(answer.is_null() || filtered == Some(&json!(1)), "{path} {answer}");
+    }
+    assert!(door.events().await.is_empty() && door.records().await.is_empty());
+    let sent = door.post("/analytics").header("dnt", "0").body(r#"{"event":"cart:opened"}"#);
+    assert_eq!(read(sent.send().await.unwrap()).await.0, OK, "who does not object is observed");
+}
+
+#[tokio::test]
 async fn type_that_is_synced_while_the_relay_runs_is_known_at_once() {
     let door = Door::open().await;
     let event = json!({"event": "wish:added", "properties": {"n": 1}});
@@ -198,6 +223,32 @@ async fn type_that_is_synced_while_the_relay_runs_is_known_at_once() {
         .unwrap();
     assert_eq!(door.send("/analytics", &event).await.0, OK);
     assert_eq!(door.events().await[0]["payload"], json!({"n": 1}));
+}
+
+#[tokio::test]
+async fn batch_of_types_that_are_told_in_different_ways_is_answered_in_its_order() {
+    let door = Door::open().await;
+    // Who is told depends on the scope, and so it is looked up for each event of the one type.
+    let id = door.world.subscriber("views", "view:loaded").await;
+    door.world.subscribe(id, "cart:opened", "cart=1", false).await;
+    let names = ["cart:opened", "view:loaded", "cart:opened", "view:loaded", "view:loaded"];
+    let events: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(n, name)| json!({"event": name, "properties": {"name": "/"}, "message_id": format!("m{n}")}))
+        .collect();
+    let (status, answer) = door.send("/analytics", &json!({"batch": events})).await;
+    assert_eq!((status, &answer["accepted"]), (OK, &json!(5)), "{answer}");
+    for (result, name) in answer["results"].as_array().unwrap().iter().zip(names) {
+        let stored: String =
+            sqlx::query_scalar("select type from tidings.event where event_id = $1::text::uuid")
+                .bind(result["event_id"].as_str().unwrap())
+                .fetch_one(&door.world.pool)
+                .await
+                .unwrap();
+        assert_eq!(stored, name);
+    }
+    assert_eq!(door.world.pending().await, 3);
 }
 
 #[tokio::test]
