@@ -15,6 +15,7 @@ const FLOORS: &[(&str, &str, u8)] = &[
     ("events/derive", "tidings-derive", 0),
     ("events", "tidings", 1),
     ("worker", "tidings-worker", 2),
+    ("relay", "tidings-relay", 3),
     ("cli", "tidings-cli", 4),
 ];
 

@@ -20,6 +20,7 @@ mod ownership;
 mod pooler;
 mod reading;
 mod receiving;
+mod relay;
 mod retention;
 mod routing;
 mod sinks;

@@ -1,0 +1,180 @@
+//! Reading the body of a request: its type, its encoding, its size and the time that it takes.
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, StatusCode, header},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use crate::{
+    gate::Room,
+    inflate::{Encoding, inflate},
+    limits::Limits,
+    refusal::Refusal,
+};
+
+/// What a body is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Media {
+    /// JSON, or text that is JSON: what beacons may send without asking first.
+    Json,
+    /// A form, the way old beacons send.
+    Form,
+}
+
+impl Media {
+    /// Reads `content-type`; JSON where there is none.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let Some(value) = headers.get(header::CONTENT_TYPE) else {
+            return Some(Self::Json);
+        };
+        let essence = value.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/json" | "text/plain" => Some(Self::Json),
+            "application/x-www-form-urlencoded" => Some(Self::Form),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a body of JSON.
+pub(crate) async fn read_json(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &Limits,
+    room: &Room,
+) -> Result<Bytes, Refusal> {
+    match read(headers, body, limits, room).await? {
+        (Media::Json, body) => Ok(body),
+        (Media::Form, _) => Err(unsupported()),
+    }
+}
+
+/// Reads a body, and undoes its content encoding.
+///
+/// # Errors
+///
+/// 415 for a type or encoding that is not taken, 413 for a body that is too large, 408 for one that takes too long, 400
+/// for one that breaks off, 503 where there is no room for it.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &Limits,
+    room: &Room,
+) -> Result<(Media, Bytes), Refusal> {
+    let media = Media::of(headers).ok_or_else(unsupported)?;
+    let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str());
+    let encoding = encoding.transpose().ok().and_then(Encoding::parse).ok_or_else(|| {
+        Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_encoding",
+            "the content-encoding is not taken; send gzip, deflate or none",
+        )
+    })?;
+    let max = match encoding {
+        Encoding::Identity => limits.body_bytes_max,
+        Encoding::Gzip | Encoding::Deflate => limits.compressed_bytes_max,
+    };
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > max) {
+        return Err(limits.body_too_large());
+    }
+    let collected = collect(body, max, limits, room);
+    let body = tokio::time::timeout(limits.body_timeout, collected).await.map_err(|_| {
+        let message = "the body took too long; send smaller batches";
+        Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)
+    })??;
+    Ok((media, inflate(encoding, body, limits, room)?))
+}
+
+async fn collect(body: Body, max: usize, limits: &Limits, room: &Room) -> Result<Bytes, Refusal> {
+    let mut chunks = body.into_data_stream();
+    let mut first: Option<Bytes> = None;
+    let mut all = BytesMut::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Refusal::malformed("broken_body", "the body breaks off"))?;
+        room.grow(chunk.len())?;
+        let so_far = first.as_ref().map_or(all.len(), Bytes::len);
+        if so_far + chunk.len() > max {
+            return Err(limits.body_too_large());
+        }
+        // Most bodies are one chunk, and that is not copied.
+        if so_far == 0 {
+            first = Some(chunk);
+            continue;
+        }
+        if let Some(first) = first.take() {
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(first.unwrap_or_else(|| all.freeze()))
+}
+
+fn unsupported() -> Refusal {
+    Refusal::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "the content-type is not taken; send application/json, or text/plain from a beacon",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use futures_util::stream;
+
+    use super::*;
+    use crate::gate::Gate;
+
+    fn headers(name: header::HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    async fn outcome(headers: HeaderMap, body: Body) -> Result<Bytes, &'static str> {
+        let room = Gate::new(1, 1_000_000).enter().unwrap();
+        let limits = Limits { body_bytes_max: 10, compressed_bytes_max: 5, ..Limits::default() };
+        read_json(&headers, body, &limits, &room).await.map_err(|refusal| refusal.code)
+    }
+
+    #[tokio::test]
+    async fn json_and_text_are_taken_and_nothing_else() {
+        for (value, taken) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("text/plain;charset=UTF-8", true),
+            ("text/html", false),
+            ("application/x-www-form-urlencoded", false),
+            ("", false),
+        ] {
+            let outcome = outcome(headers(header::CONTENT_TYPE, value), "{}".into()).await;
+            assert_eq!(outcome.is_ok(), taken, "{value}");
+        }
+        assert_eq!(outcome(HeaderMap::new(), "{}".into()).await, Ok("{}".into()));
+        let brotli = headers(header::CONTENT_ENCODING, "br");
+        assert_eq!(outcome(brotli, "{}".into()).await, Err("unsupported_encoding"));
+    }
+
+    #[tokio::test]
+    async fn size_is_bounded_as_announced_and_as_it_comes() {
+        let chunks = |sizes: &[usize]| {
+            let chunks: Vec<_> =
+                sizes.iter().map(|size| Ok::<_, axum::Error>("x".repeat(*size))).collect();
+            Body::from_stream(stream::iter(chunks))
+        };
+        assert_eq!(outcome(HeaderMap::new(), chunks(&[4, 0, 6])).await, Ok("xxxxxxxxxx".into()));
+        assert_eq!(outcome(HeaderMap::new(), chunks(&[4, 7])).await, Err("body_too_large"));
+        assert_eq!(outcome(HeaderMap::new(), chunks(&[11])).await, Err("body_too_large"));
+        let announced = headers(header::CONTENT_LENGTH, "11");
+        assert_eq!(outcome(announced, Body::empty()).await, Err("body_too_large"));
+        let gzip = headers(header::CONTENT_ENCODING, "gzip");
+        assert_eq!(outcome(gzip, "123456".into()).await, Err("body_too_large"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn body_that_does_not_come_is_not_waited_for_for_ever() {
+        let never = Body::from_stream(stream::pending::<Result<Bytes, axum::Error>>());
+        assert_eq!(outcome(HeaderMap::new(), never).await, Err("body_timeout"));
+    }
+}

@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+
+mod analytics;
+mod body;
+pub mod channel;
+mod credential;
+mod door;
+pub mod error;
+mod gate;
+mod gather;
+mod identity;
+mod inflate;
+mod intake;
+mod json;
+pub mod key;
+mod limits;
+mod metrics;
+mod moment;
+mod openapi;
+mod operator;
+mod posthog;
+mod protocol;
+mod quota;
+mod raw;
+mod refusal;
+mod relay;
+mod route;
+mod schema;
+mod segment;
+mod snapshot;
+mod store;
+mod telemetry;
+mod telemetry_batch;
+mod watch;
+
+pub use self::{
+    error::{Error, Result},
+    limits::Limits,
+    openapi::openapi,
+    relay::{Builder, Relay},
+};

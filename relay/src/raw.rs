@@ -1,0 +1,114 @@
+//! What goes to the raw log: batches as they came, with who sent them and when.
+
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use serde_json::{Map, Value, value::RawValue};
+use sha2::{Digest, Sha256};
+
+use crate::{door::Visit, gather::Record, refusal::Refusal, snapshot::Channel};
+
+/// The longest header of a sender that is kept, in bytes.
+const HEADER_BYTES_MAX: usize = 256;
+
+/// The longest key of a record, in bytes.
+const KEY_BYTES_MAX: usize = 256;
+
+/// Returns the headers of a record: the channel, what the sender said of itself, the message id and the time.
+fn headers(visit: &Visit, channel: &Channel, format: &str, message_id: Option<&str>) -> String {
+    let mut headers = Map::new();
+    let mut set = |name: &str, value: Value| headers.insert(name.to_owned(), value);
+    set("format", format.into());
+    set("channel", channel.name.as_str().into());
+    set("profile", channel.profile.as_str().into());
+    set("syncts", visit.state.watcher.now().timestamp_millis().into());
+    if let Some(message_id) = message_id {
+        set("message_id", message_id.into());
+    }
+    for name in ["x-channel-id", "x-device-id", "x-app-id"] {
+        if let Some(value) = header(&visit.headers, name) {
+            set(name, value.into());
+        }
+    }
+    Value::Object(headers).to_string()
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let value = headers.get(name)?.to_str().ok()?;
+    (!value.is_empty() && value.len() <= HEADER_BYTES_MAX).then_some(value)
+}
+
+/// Appends a batch as it came; whether it was new.
+pub(crate) async fn append_batch(
+    visit: &Visit,
+    channel: &Arc<Channel>,
+    message_id: Option<&str>,
+    body: Bytes,
+) -> Result<bool, Refusal> {
+    append(visit, channel, "sunbird", message_id, body).await
+}
+
+/// Appends events in PostHog's form, the bytes of each as they came; whether they were new.
+pub(crate) async fn append_posthog(
+    visit: &Visit,
+    channel: &Arc<Channel>,
+    events: &[&RawValue],
+) -> Result<bool, Refusal> {
+    // By hand, because a value would not keep the bytes.
+    let events: Vec<_> = events.iter().map(|event| event.get()).collect();
+    let batch = format!("{{\"batch\":[{}]}}", events.join(","));
+    append(visit, channel, "posthog", None, batch.into()).await
+}
+
+async fn append(
+    visit: &Visit,
+    channel: &Channel,
+    format: &str,
+    message_id: Option<&str>,
+    body: Bytes,
+) -> Result<bool, Refusal> {
+    let record = Record {
+        sha256: fingerprint(channel.id, message_id, &body),
+        key: message_id.map(|message_id| {
+            // The database cannot store the character in text; the headers and the body keep it.
+            message_id.chars().filter(|char| *char != '\0').take(KEY_BYTES_MAX / 4).collect()
+        }),
+        headers: headers(visit, channel, format, message_id),
+        value: body,
+    };
+    let offsets = visit.state.records.write(vec![record], &visit.room).await?;
+    Ok(offsets.into_iter().any(|offset| offset.is_some()))
+}
+
+/// Returns by what a request is known: one client uses one message id for a whole run, so the body counts too.
+fn fingerprint(channel_id: i32, message_id: Option<&str>, body: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(channel_id.to_be_bytes());
+    let message_id = message_id.unwrap_or_default();
+    // Its length, so that no message id can be confused with the beginning of a body.
+    hash.update((message_id.len() as u64).to_be_bytes());
+    hash.update(message_id);
+    hash.update(body);
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_is_known_by_channel_message_id_and_body() {
+        let known = fingerprint(1, Some("m"), b"{}");
+        assert_eq!(known, fingerprint(1, Some("m"), b"{}"));
+        for other in [
+            fingerprint(2, Some("m"), b"{}"),
+            fingerprint(1, Some("n"), b"{}"),
+            fingerprint(1, Some("m"), b"{ }"),
+            fingerprint(1, Some("m{"), b"}"),
+            fingerprint(1, None, b"m{}"),
+        ] {
+            assert_ne!(known, other);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Every line that this crate logs.
+//!
+//! Nothing that a client has sent is in them, and nothing is logged per request above `debug`.
+
+use std::error::Error as StdError;
+
+use crate::Error;
+
+/// An error with what it comes from, as one sentence.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+pub(crate) fn unwatched(error: &Error) {
+    let error = chain(error);
+    tracing::warn!(%error, "the catalogue and the keys were not read and stay as they were");
+}
+
+pub(crate) fn loaded(types: usize, channels: usize, keys: usize) {
+    tracing::info!(types, channels, keys, "the catalogue and the keys were read");
+}
+
+pub(crate) fn unusable_schema(event_type: &str, version: i16, error: &str) {
+    tracing::warn!(
+        event.r#type = event_type,
+        event.version = version,
+        error,
+        "the schema of {event_type} version {version} cannot be used, and its events are refused"
+    );
+}
+
+pub(crate) fn unwritten(writer: &'static str, requests: usize, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(writer, requests, %error, "{requests} requests were not written and are told to come again");
+}
+
+pub(crate) fn unstorable(writer: &'static str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(writer, %error, "a request was refused because the database cannot store it");
+}
+
+pub(crate) fn unkept(error: &Error) {
+    let error = chain(error);
+    tracing::warn!(%error, "old requests and partitions of the log were not removed");
+}
+
+pub(crate) fn kept(forgotten: i64, dropped: i64) {
+    if forgotten > 0 || dropped > 0 {
+        tracing::debug!(forgotten, dropped, "old requests and partitions of the log were removed");
+    }
+}
+
+pub(crate) fn closing(requests: usize) {
+    tracing::info!(requests, "the relay takes nothing any more, and finishes {requests} requests");
+}
