@@ -133,3 +133,58 @@ async fn call_that_is_not_collected_is_no_error_and_is_counted() {
         (&json!(true), &json!(0), None::<&Value>)
     );
 }
+
+#[tokio::test]
+async fn calls_other_than_track_are_the_one_type_that_is_this_call() {
+    install_keys();
+    let door = Door::open().await;
+    let calls = [
+        ("user:identified", "identify"),
+        ("team:described", "group"),
+        ("page:viewed", "page"),
+        ("screen:viewed", "screen"),
+        ("user:aliased", "alias"),
+    ];
+    door.world
+        .execute(
+            "alter table tidings.event_type add column if not exists call text default 'track'",
+        )
+        .await;
+    for (name, call) in calls {
+        sqlx::query(
+            "insert into tidings.event_type (type, version, audience, schema, call, partitioned_until)
+             values ($1, 1, '{client}', '{\"properties\":{\"plan\":{},\"name\":{},\"path\":{}}}', $2, tidings.partitioned_until())",
+        )
+        .bind(name)
+        .bind(call)
+        .execute(&door.world.pool)
+        .await
+        .unwrap();
+    }
+    let batch = json!({"batch": [
+        {"type": "identify", "userId": "u", "traits": {"plan": "x", "email": "canary"}},
+        {"type": "group", "userId": "u", "groupId": "g", "traits": {"plan": "y"}},
+        {"type": "page", "anonymousId": "a", "name": "Home", "properties": {"path": "/"}},
+        {"type": "screen", "anonymousId": "a", "name": "Home"},
+        {"type": "alias", "userId": "u", "previousId": "a"},
+    ]});
+    let (status, answer) = door.send("/v1/batch", &batch).await;
+    assert_eq!((status, &answer["accepted"]), (OK, &json!(5)), "{answer}");
+    let events = door.events().await;
+    let found = |name: &str| events.iter().find(|event| event["type"] == name).unwrap();
+    assert_eq!(found("user:identified")["payload"], json!({"plan": "x"}));
+    assert_eq!(found("team:described")["payload"], json!({"plan": "y"}));
+    assert_eq!(found("page:viewed")["payload"], json!({"name": "Home", "path": "/"}));
+    let (aliased, viewed) = (&found("user:aliased")["headers"], &found("screen:viewed")["headers"]);
+    assert_eq!(aliased["analytics"]["previous"], viewed["analytics"]["anonymous"]);
+    let posthog = json!([
+        {"event": "$identify", "distinct_id": "u", "$set": {"plan": "x"}},
+        {"event": "$groupidentify", "distinct_id": "u", "properties": {"$group_key": "g", "$group_set": {"plan": "y"}}},
+        {"event": "$pageview", "distinct_id": "u", "properties": {"name": "Home", "$browser": "canary"}},
+    ]);
+    let (_, answer) = door.send("/e/", &posthog).await;
+    assert_eq!(answer["accepted"], 3, "{answer}");
+    let events = door.events().await;
+    assert!(!events.iter().any(|event| event.to_string().contains("canary")));
+    assert_eq!(events.iter().filter(|event| event["payload"] == json!({"plan": "y"})).count(), 2);
+}
