@@ -8,6 +8,7 @@ mod listen;
 mod look;
 mod paper;
 mod refusals;
+mod relay;
 mod replay;
 mod rotate;
 mod serve;

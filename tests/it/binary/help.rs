@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(crate) const COMMANDS: [&str; 56] = [
+pub(crate) const COMMANDS: [&str; 64] = [
     "",
     "up",
     "worker",
@@ -51,6 +51,14 @@ pub(crate) const COMMANDS: [&str; 56] = [
     "listen",
     "replay",
     "explain-route",
+    "relay",
+    "key",
+    "key add",
+    "key list",
+    "key revoke",
+    "channel",
+    "channel set",
+    "channel list",
     "sink",
     "sink add",
     "level",
