@@ -24,6 +24,7 @@ fn first_replies() -> Vec<(&'static str, Reply)> {
         ("503 with a wait", answer(503, "").with_header("retry-after", "1")),
         ("401", answer(401, "who are you?")),
         ("nothing in a 204", answer(204, "")),
+        ("more than anybody wants to read", answer(200, &"x".repeat(4 << 20))),
         ("never an answer", Reply::Silence),
         ("an end in the middle of the body", Reply::Cut),
     ]
