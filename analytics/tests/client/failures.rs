@@ -192,6 +192,20 @@ async fn key_that_is_refused_is_told_until_it_is_good() {
 }
 
 #[tokio::test]
+async fn observer_that_panics_does_not_stop_what_is_sent() {
+    let script = |request: &Request| match request.ids().len() {
+        1 => Reply::of(400, ""),
+        _ => Reply::success(),
+    };
+    let server = Server::start(script).await;
+    let panicking = builder(segment(&server.url)).on_loss(|_| panic!("on purpose"));
+    let client = panicking.build().unwrap();
+    send_and_flush(&client, 1).await;
+    send_and_flush(&client, 2).await;
+    assert_eq!((client.counts().lost_total(), client.counts().delivered), (1, 2));
+}
+
+#[tokio::test]
 async fn event_is_given_up_after_its_last_attempt_and_told() {
     let server = Server::start(|_: &Request| Reply::of(500, "oh no")).await;
     let (client, losses) = watched(impatient(builder(segment(&server.url)), 3));
