@@ -5,6 +5,7 @@ mod bucket;
 #[cfg(feature = "client")]
 pub mod client;
 mod count;
+mod do_not_track;
 mod extension;
 mod hash;
 mod hashed;
@@ -20,6 +21,7 @@ pub use crate::{
     anonymous::Anonymous,
     bucket::{Bucket, Measured},
     count::{Count, Countable},
+    do_not_track::do_not_track,
     extension::Extension,
     hash::{HashKey, HashKeyError, HashKeys},
     hashed::Hashed,

@@ -39,7 +39,7 @@ impl Default for QueueLimits {
     }
 }
 
-/// What a client is made of; everything has a default but the level.
+/// What a client is made of. Everything has a default; that of the level is `off`.
 #[derive(Debug)]
 pub struct Builder {
     backend: Backend,
@@ -135,7 +135,7 @@ impl Builder {
 
     /// Tells of each accepted event that does not arrive.
     ///
-    /// It is for logs and metrics: an observer that sends an event about a lost event may lose it as well, for ever.
+    /// It is called by the sender or by whoever sends, so it should be quick. It is for logs and metrics: an observer that sends an event about a lost event may lose it as well, for ever.
     #[must_use]
     pub fn on_loss(mut self, observer: impl Fn(Loss) + Send + Sync + 'static) -> Self {
         self.observer = Observer::new(observer);

@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -289,7 +290,7 @@ impl Shared {
         *self.state().counts.lost.entry(reason).or_default() += count;
         for (id, event) in lost {
             let details = details.map(ToOwned::to_owned);
-            (self.observer.0)(Loss { id, event, reason, details });
+            self.observer.tell(Loss { id, event, reason, details });
         }
         self.progress.notify_waiters();
     }
@@ -364,6 +365,11 @@ impl Observer {
 
     pub(super) fn new(observer: impl Fn(Loss) + Send + Sync + 'static) -> Self {
         Self(Box::new(observer))
+    }
+
+    /// Tells of a loss. An observer that panics must not stop the sender.
+    fn tell(&self, loss: Loss) {
+        catch_unwind(AssertUnwindSafe(|| (self.0)(loss))).ok();
     }
 }
 

@@ -22,8 +22,9 @@ use super::{
 /// Room for the properties of the application and the system.
 const RESERVE_BYTES: usize = 2048;
 
-/// Room for everything around the properties of an event: ids of 200 characters of four bytes, a name as long, times.
-const FRAME_BYTES_MAX: usize = 6 * 1024;
+/// Room for everything around the properties of an event: an eighth of it for ids and a name, which may be escaped, and
+/// the name stands twice; the rest for keys and times.
+const FRAME_BYTES_MAX: usize = 8 * 1024;
 
 /// How many times longer JSON can become when it is written anew: `1e15` becomes `1000000000000000.0`.
 const GROWTH_MAX: usize = 6;

@@ -33,6 +33,11 @@ impl Context {
         Self::default()
     }
 
+    /// Returns what an operator has written into a configuration. Nothing of any event belongs in here.
+    pub const fn of_configuration(app: Map<String, Json>, system: Map<String, Json>) -> Self {
+        Self { app, system }
+    }
+
     /// Sets a property of the application, its version for example.
     #[must_use]
     pub fn app(mut self, name: &'static str, value: Value) -> Self {

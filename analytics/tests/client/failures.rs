@@ -24,6 +24,7 @@ fn first_replies() -> Vec<(&'static str, Reply)> {
         ("503 with a wait", answer(503, "").with_header("retry-after", "1")),
         ("401", answer(401, "who are you?")),
         ("nothing in a 204", answer(204, "")),
+        ("more than anybody wants to read", answer(200, &"x".repeat(4 << 20))),
         ("never an answer", Reply::Silence),
         ("an end in the middle of the body", Reply::Cut),
     ]
@@ -188,6 +189,20 @@ async fn key_that_is_refused_is_told_until_it_is_good() {
     server.open_gate();
     assert!(client.flush(PATIENCE).await.is_empty());
     assert_eq!(client.counts().paused, None);
+}
+
+#[tokio::test]
+async fn observer_that_panics_does_not_stop_what_is_sent() {
+    let script = |request: &Request| match request.ids().len() {
+        1 => Reply::of(400, ""),
+        _ => Reply::success(),
+    };
+    let server = Server::start(script).await;
+    let panicking = builder(segment(&server.url)).on_loss(|_| panic!("on purpose"));
+    let client = panicking.build().unwrap();
+    send_and_flush(&client, 1).await;
+    send_and_flush(&client, 2).await;
+    assert_eq!((client.counts().lost_total(), client.counts().delivered), (1, 2));
 }
 
 #[tokio::test]
