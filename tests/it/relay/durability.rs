@@ -6,7 +6,11 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tidings_relay::Limits;
-use tidings_tests::{Proxy, SOON, World, eventually};
+use tidings_tests::{Moment, Proxy, SOON, World, eventually};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 use super::{Door, OK, declare, header, read};
 
@@ -113,7 +117,6 @@ async fn database_that_is_gone_is_answered_with_503_and_nothing_is_lost_or_doubl
         let retry_after = header(&response, "retry-after").to_owned();
         (read(response).await.0, retry_after)
     };
-    // Cut where nobody can tell what has become of the commit, and refused from then on.
     proxy.refuse();
     proxy.cut();
     for (status, retry_after) in join_all((0..20).map(send)).await {
@@ -151,10 +154,53 @@ async fn stalled_database_does_not_hold_requests_for_ever_and_the_relay_recovers
 }
 
 #[tokio::test]
+async fn commit_whose_answer_is_lost_is_not_claimed_and_not_doubled_when_it_is_sent_again() {
+    let (world, proxy) = behind_proxy().await;
+    let direct = world.database.pool().clone();
+    let door = Door::before(world, |builder| builder.anonymous(true)).await;
+    let count = async || -> (i64, i64) {
+        let counts = "select (select count(*) from tidings.event), (select count(*) from tidings.log_record)";
+        sqlx::query_as(counts).fetch_one(&direct).await.unwrap()
+    };
+    for (path, body, fired) in [("/analytics", event("lost"), 1), ("/v1/telemetry", batch(7777), 2)]
+    {
+        let needle: &[u8] = if path == "/analytics" { b":lost" } else { b"m7777" };
+        proxy.cut_at(needle, Moment::After);
+        assert_eq!(door.send(path, &body).await.0, 503, "{path}");
+        proxy.fired(fired, SOON).await;
+        eventually(SOON, "it was committed all the same", async || {
+            let (events, records) = count().await;
+            (events + records == i64::try_from(fired).unwrap()).then_some(())
+        })
+        .await;
+        let (status, answer) = door.send(path, &body).await;
+        assert_eq!(status, OK, "{path}");
+        let repeated = [json!("repeated"), json!(true)];
+        let found = answer.pointer("/result/repeated").or_else(|| answer.get("status"));
+        assert!(repeated.contains(found.unwrap()), "{path} {answer}");
+    }
+    assert_eq!(count().await, (1, 1));
+}
+
+#[tokio::test]
 async fn shutdown_finishes_what_was_taken_and_takes_nothing_more() {
     let door = Door::open().await;
+    // A door of the same relay whose server does not stop by itself, as that of an application.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = format!("http://{}/analytics", listener.local_addr().unwrap());
+    let router = door.relay.router();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     assert_eq!(door.send("/analytics", &event("warm")).await.0, OK);
-    // The row that every append waits for is held, so that requests are inside when the shutdown comes.
+
+    // One whose body is under way, and some that wait for a commit, because the row that every append needs is held.
+    let body = batch(99).to_string();
+    let mut dribbling = TcpStream::connect(door.address).await.unwrap();
+    let (begin, rest) = body.split_at(10);
+    let request = format!(
+        "POST /v1/telemetry HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{begin}",
+        body.len()
+    );
+    dribbling.write_all(request.as_bytes()).await.unwrap();
     let mut holding = door.world.pool.begin().await.unwrap();
     sqlx::query("select from tidings.log_partition for update")
         .execute(&mut *holding)
@@ -164,18 +210,27 @@ async fn shutdown_finishes_what_was_taken_and_takes_nothing_more() {
         .map(|n| tokio::spawn(door.post("/v1/telemetry").body(batch(n).to_string()).send()))
         .collect();
     eventually(SOON, "all are inside", async || {
-        (door.metric("tidings_relay_buffer_requests").await == 5).then_some(())
+        (door.metric("tidings_relay_buffer_requests").await == 6).then_some(())
     })
     .await;
-    let open = tokio::net::TcpStream::connect(door.address).await.unwrap();
+
     door.shutdown.cancel();
+    eventually(SOON, "nothing more is taken", async || {
+        let late = door.client.post(&other).body(event("late").to_string()).send().await.unwrap();
+        let (status, answer) = read(late).await;
+        (status == 503 && answer["error"]["code"] == "shutting_down").then_some(())
+    })
+    .await;
     holding.rollback().await.unwrap();
     for response in sent {
         assert_eq!(response.await.unwrap().unwrap().status().as_u16(), OK);
     }
+    dribbling.write_all(rest.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    dribbling.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     tokio::time::timeout(SOON, door.relay.finished()).await.unwrap();
-    drop(open);
-    assert_eq!(door.records().await.len(), 5);
+    assert_eq!(door.records().await.len(), 6);
 }
 
 #[tokio::test]
