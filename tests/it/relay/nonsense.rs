@@ -82,16 +82,25 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// An event that is nearly what the routes expect.
+fn event() -> impl Strategy<Value = Value> {
+    (value(), value(), value(), any::<bool>()).prop_map(|(one, other, third, good)| {
+        let properties = if good { json!({"name": "/", "nested": one}) } else { one };
+        json!({"event": "view:loaded", "type": "track", "userId": "u", "distinct_id": "u", "properties": properties,
+            "context": other, "consent": other, "timestamp": other, "message_id": third, "messageId": third,
+            "uuid": third, "offset": third})
+    })
+}
+
 /// A body that is nearly what the routes expect, or bytes of no meaning.
 fn body() -> impl Strategy<Value = Vec<u8>> {
-    let near = (value(), value()).prop_map(|(one, other)| {
-        json!({"event": "view:loaded", "type": "track", "userId": "u", "properties": one, "batch": [one, other],
-            "events": other, "context": other, "consent": one, "timestamp": other, "distinct_id": "u"})
+    let batch = (event(), event(), value()).prop_map(|(one, other, third)| {
+        json!({"batch": [one, other, third], "events": [one, third], "params": third, "sent_at": third,
+            "context": third, "consent": third, "api_key": third})
     });
-    let single = value().prop_map(
-        |one| json!({"event": "cart:opened", "userId": one, "properties": {"name": one}}),
-    );
-    let json = prop_oneof![near, single, value()].prop_map(|value| value.to_string().into_bytes());
+    let good = Just(json!({"event": "cart:opened", "userId": "u", "events": [{"eid": "LOG"}]}));
+    let json = prop_oneof![3 => event(), 3 => batch, 1 => good, 2 => value()]
+        .prop_map(|value| value.to_string().into_bytes());
     let damaged = (json.clone(), any::<prop::sample::Index>(), any::<u8>()).prop_map(
         |(mut text, place, byte)| {
             let place = place.index(text.len().max(1));
