@@ -103,7 +103,8 @@ impl Recorder {
             received.fetch_add(body.len() as u64, Ordering::Relaxed);
             r#"{"success":true}"#
         };
-        let router = Router::new().route("/v1/batch", post(answer)).with_state(Arc::clone(&received));
+        let router =
+            Router::new().route("/v1/batch", post(answer)).with_state(Arc::clone(&received));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self { host: Host::parse(&url)?, received })
     }
