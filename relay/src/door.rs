@@ -30,6 +30,9 @@ use crate::{
     watch::Watcher,
 };
 
+/// What a request takes besides its body: the buffers of its connection, its headers and its task.
+const REQUEST_BYTES: usize = 16 * 1024;
+
 /// What the routes of a relay share.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -90,6 +93,7 @@ async fn visit(
         return Ok(answer);
     }
     let room = Arc::new(state.gate.enter()?);
+    room.grow(REQUEST_BYTES)?;
     let snapshot = state.watcher.snapshot().await?;
     let (parts, body) = request.into_parts();
     let visit = Visit {
