@@ -11,6 +11,7 @@ mod fixture;
 mod register;
 mod report;
 mod routes;
+mod segment;
 mod trips;
 mod turns;
 
@@ -46,6 +47,9 @@ async fn main() -> Result<()> {
         drain::breaker_ratio(&fixture, &mut report)
             .await
             .context("measure breaker.overhead_ratio")?;
+    }
+    if wanted("segment.vs_limit") {
+        segment::vs_limit(&fixture, &mut report).await.context("measure segment.vs_limit")?;
     }
     if words.is_empty() {
         report.write("bench/report.json").context("write bench/report.json")?;

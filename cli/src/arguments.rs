@@ -7,8 +7,10 @@ pub(crate) mod global;
 pub(crate) mod listen;
 pub(crate) mod log;
 pub(crate) mod paper;
+pub(crate) mod relay;
 pub(crate) mod replay;
 pub(crate) mod serve;
+pub(crate) mod sink;
 pub(crate) mod subscriber;
 pub(crate) mod template;
 
@@ -102,6 +104,28 @@ pub(crate) enum Command {
     ///
     /// With a payload, or with an event that is stored, the filters of subscriptions are tried as well.
     ExplainRoute(explain::ExplainRoute),
+    /// Run a relay: the public door for events of front ends and devices
+    ///
+    /// It takes /analytics, and what the SDKs of Segment, PostHog, Sunbird and DIGIT send.
+    /// A 200 means that it is committed.
+    Relay(relay::Relay),
+    /// Manage the keys with which relays take telemetry
+    #[command(subcommand)]
+    Key(relay::KeyCommand),
+    /// Manage channels: whose telemetry it is, how much of it, and by which rules
+    #[command(subcommand)]
+    Channel(relay::ChannelCommand),
+    /// Manage sinks: where the telemetry of events goes
+    #[command(subcommand)]
+    Sink(sink::SinkCommand),
+    /// Show what is collected for analytics, or change it
+    ///
+    /// It takes effect at once, also for what is waiting: an event is sent only if every level since it was registered
+    /// permits it.
+    Level(sink::SetLevel),
+    /// Keep somebody out of what is collected, or take them out of it
+    #[command(subcommand)]
+    Subject(sink::SubjectCommand),
     /// Look for what is wrong, and say what cures it
     ///
     /// Nothing is changed, and each check ends in time.

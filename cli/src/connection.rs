@@ -149,7 +149,7 @@ impl Place {
         };
         let coded = match &self.beside {
             None => Coded::new(Exit::Database, format!("connect to the database at {shown}"))
-                .hint("check that it runs and that DATABASE_URL is right"),
+                .hint("check that it runs and that DATABASE_URL is right; without it `tidings up` runs its own"),
             Some((running, data)) => {
                 let (pid, data) = (running.pid, data.display());
                 let message = format!(

@@ -8,7 +8,7 @@ use std::{error::Error as StdError, fmt};
 use anyhow::Error;
 use serde::Serialize;
 use tidings::endpoint::EndpointError;
-use tidings_worker::chat;
+use tidings_worker::{analytics::ConfigError, chat};
 
 use crate::exit::Exit;
 
@@ -123,6 +123,16 @@ fn of_link(link: &(dyn StdError + 'static)) -> Option<Judgement> {
         };
         return Some((Exit::Refused, hint));
     }
+    if let Some(error) = link.downcast_ref::<tidings_relay::Error>() {
+        return of_relay(error);
+    }
+    if let Some(error) = link.downcast_ref::<ConfigError>() {
+        let hint = match error {
+            ConfigError::Endpoint(error) => allowing(error),
+            _ => None,
+        };
+        return Some((Exit::Refused, hint));
+    }
     if let Some(error) = link.downcast_ref::<tidings_worker::Error>() {
         return error.is_transient().then_some(UNREACHABLE);
     }
@@ -138,9 +148,22 @@ fn of_link(link: &(dyn StdError + 'static)) -> Option<Judgement> {
         || link.is::<tidings::scope::ScopeError>()
         || link.is::<tidings::name::NameError>()
         || link.is::<chat::TemplateError>()
+        || link.is::<tidings::secret::CredentialsError>()
+        || link.is::<tidings::analytics::HashKeyError>()
         || link.is::<tidings::catalogue::SnapshotError>()
         || link.is::<tidings::deliverer::OpenError>();
     is_refusal.then_some((Exit::Refused, None))
+}
+
+fn of_relay(error: &tidings_relay::Error) -> Option<Judgement> {
+    use tidings_relay::Error as E;
+    match error {
+        E::BadChannelName { .. } | E::BadProfile { .. } | E::QuotaTooLarge => {
+            Some((Exit::Refused, None))
+        }
+        E::NoSuchKey { .. } => Some((Exit::NotFound, Some("list them with `tidings key list`"))),
+        _ => None,
+    }
 }
 
 fn of_events(error: &tidings::Error) -> Option<Judgement> {

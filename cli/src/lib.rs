@@ -8,6 +8,7 @@ mod duration;
 mod environment;
 mod exit;
 mod failure;
+mod hash_keys;
 pub mod keys;
 mod logging;
 mod moment;

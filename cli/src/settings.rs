@@ -20,8 +20,14 @@ fn table() -> String {
     let [up, worker] = &with_own;
     let names = |args: &[&Arg]| args.iter().map(|arg| arg.get_id().to_string()).collect::<Vec<_>>();
     assert_eq!(names(up), names(worker), "`up` and `worker` have the same settings");
+    let relay = own(&command, "relay");
+    let is_shared = |arg: &Arg| relay.iter().any(|own| own.get_id() == arg.get_id());
     for arg in up {
-        row(&mut text, arg, "`up`, `worker`");
+        let commands = if is_shared(arg) { "`up`, `worker`, `relay`" } else { "`up`, `worker`" };
+        row(&mut text, arg, commands);
+    }
+    for arg in relay.iter().filter(|arg| !up.iter().any(|own| own.get_id() == arg.get_id())) {
+        row(&mut text, arg, "`relay`");
     }
     for (variable, meaning) in VARIABLES {
         writeln!(text, "| | `{variable}` | | all | {meaning} |").unwrap();

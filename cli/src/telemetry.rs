@@ -52,6 +52,10 @@ pub(crate) fn no_key() {
     );
 }
 
+pub(crate) fn no_hash_keys() {
+    tracing::warn!("no hash keys are given, so ids of people are left out; set --hash-key-file");
+}
+
 pub(crate) fn worker_started(name: &str, kinds: &str) {
     tracing::info!(worker.name = name, "worker started for subscribers of the kinds {kinds}");
 }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use serde::Serialize;
 use serde_json::Value;
-use tidings_analytics::Level;
+use tidings_analytics::{Level, wire::Call};
 
 pub use self::{
     snapshot::{Entry, Snapshot, SnapshotError, TypeVersion},
@@ -34,6 +34,8 @@ pub struct EventType {
     pub audience: BTreeSet<Audience>,
     /// The lowest level at which the telemetry view is collected; never [`Level::Off`].
     pub level: Level,
+    /// What an event of the type is to analytics.
+    pub call: Call,
     /// The keys of the scope, from the general to the particular.
     pub scopes: Vec<String>,
     /// The names of the layers, from the outermost to the innermost.
@@ -286,6 +288,7 @@ mod tests {
             version,
             audience: BTreeSet::from([Audience::Notification]),
             level: Level::Basic,
+            call: Call::Track,
             scopes: Vec::new(),
             layers: Vec::new(),
             schema: json!({}),

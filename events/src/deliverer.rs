@@ -101,8 +101,12 @@ pub enum Verdict {
     Retry,
     /// It may work later, and nothing of this lane may be sent before so much time has passed.
     RetryAfter(Duration),
+    /// The destination takes nothing for so long, whatever it is: the lane waits, and no attempt is counted.
+    Throttled(Duration),
     /// It can never work; the delivery is buried.
     Refused,
+    /// It is not to be sent, and that is no failure: the delivery is settled, and the attempt log says why.
+    Filtered,
     /// The destination is gone for good; the subscriber is disabled, and its deliveries wait.
     Gone,
 }
@@ -118,6 +122,12 @@ impl Answer {
     #[must_use]
     pub fn failed(verdict: Verdict, error: impl Into<String>) -> Self {
         Self { verdict, status: None, error: Some(error.into()), verified_by: None }
+    }
+
+    /// Returns an answer that the delivery was not sent on purpose, and why.
+    #[must_use]
+    pub fn filtered(reason: impl Into<String>) -> Self {
+        Self::failed(Verdict::Filtered, reason)
     }
 
     /// Adds the status of the destination.

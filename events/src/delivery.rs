@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tidings_analytics::wire::Call;
 use uuid::Uuid;
 
 /// An event as it was registered, immutable from then on.
@@ -22,7 +23,7 @@ pub struct RegisteredEvent {
     pub ordering_key: Option<String>,
     /// When it happened, in the words of the application.
     pub occurred_at: DateTime<Utc>,
-    /// The notification view, the stored bytes of JSON exactly.
+    /// The view that the subscriber gets, the stored bytes of JSON exactly: the notification, or for a sink the telemetry.
     pub payload: String,
     /// What travels beside the payload, a JSON object; `traceparent` among it.
     pub headers: Option<String>,
@@ -41,6 +42,8 @@ pub struct Delivery {
     pub attempt: u16,
     /// When it was first due; age counts from here.
     pub first_due_at: DateTime<Utc>,
+    /// What the event is to analytics; `None` unless it goes to a sink.
+    pub call: Option<Call>,
     /// What is delivered.
     pub event: RegisteredEvent,
 }

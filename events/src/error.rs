@@ -51,6 +51,15 @@ pub enum Error {
         /// How many are allowed.
         max: usize,
     },
+    /// Analytics would not take the telemetry view; nothing was sent.
+    #[error("the telemetry view of `{event_type}` cannot be sent to analytics")]
+    Unsendable {
+        /// The type.
+        event_type: String,
+        /// What is wrong, and the largest fields where it is the size.
+        #[source]
+        source: tidings_analytics::wire::Error,
+    },
     /// The event nests too deeply; nothing was sent.
     #[error("the {part} of `{event_type}` nests deeper than {max} levels; flatten it")]
     TooDeep {
@@ -126,6 +135,22 @@ pub enum Error {
     SubscriberExists {
         /// The name.
         name: String,
+    },
+    /// A sink that is to have a tenant.
+    #[error(
+        "the sink `{name}` has a tenant; a sink gets the telemetry of all tenants, so leave it out"
+    )]
+    SinkTenant {
+        /// The name.
+        name: String,
+    },
+    /// A subscription of a sink that asks for more than types.
+    #[error(
+        "a sink cannot subscribe to `{pattern}` in a scope, in order or with a filter; it is told of every tenant and scope, and the level decides what may leave"
+    )]
+    SinkSubscription {
+        /// The pattern.
+        pattern: String,
     },
     /// A name that no subscriber may have.
     #[error(

@@ -12,7 +12,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tidings_analytics::{Level, TelemetryData};
+use tidings_analytics::{Level, TelemetryData, wire::Call};
 
 use crate::{
     catalogue::EventType,
@@ -83,6 +83,11 @@ pub trait Event: Send + Sync {
     /// Returns the lowest level at which the telemetry of this type is collected; never [`Level::Off`].
     fn level(&self) -> Level {
         Level::Basic
+    }
+
+    /// Returns what the event is to analytics.
+    fn call(&self) -> Call {
+        Call::Track
     }
 
     /// Returns where in the application's world it has happened.

@@ -17,6 +17,7 @@ pub mod log;
 pub mod name;
 pub mod options;
 pub mod pattern;
+pub mod privacy;
 #[doc(hidden)]
 pub mod private;
 pub mod register;

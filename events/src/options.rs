@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tidings_analytics::wire::Identity;
 use uuid::Uuid;
 
 use crate::trace::TraceContext;
@@ -26,6 +27,7 @@ pub struct Options {
     pub(crate) occurred_at: Option<DateTime<Utc>>,
     pub(crate) event_id: Option<Uuid>,
     pub(crate) trace: Option<TraceContext>,
+    pub(crate) identity: Option<Identity>,
 }
 
 impl Options {
@@ -64,6 +66,13 @@ impl Options {
     /// Sets the event's id: a `UUIDv7` of the last or the next hour.
     pub fn event_id(mut self, id: Uuid) -> Self {
         self.event_id = Some(id);
+        self
+    }
+
+    /// Says whom the event is of, to analytics: keyed hashes, and what they have agreed to. It is of the installation
+    /// where that is not said. Whoever is suppressed is not collected, see [`privacy`](crate::privacy).
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
         self
     }
 

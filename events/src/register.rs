@@ -4,19 +4,29 @@
 //! status, so that the application's transaction stays usable.
 //! One round trip, whatever the number of subscribers.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use chrono::Datelike;
+use serde::Serialize;
 use sqlx::PgTransaction;
+use tidings_analytics::wire::{Check, Identity};
 use uuid::Uuid;
 
-use crate::{Error, Result, event::Event, options::Options, scope::Scope, store, trace, wake};
+use crate::{
+    Error, Result,
+    event::Event,
+    options::Options,
+    scope::Scope,
+    store,
+    trace::{self, TraceContext},
+    wake,
+};
 
 /// The largest notification view, in bytes of JSON.
 pub const PAYLOAD_BYTES_MAX: usize = 1_048_576;
 
-/// The largest telemetry view, in bytes of JSON; what analytics backends accept per event.
-pub const TELEMETRY_BYTES_MAX: usize = 32_768;
+/// The largest telemetry view, in bytes of JSON: what every sink takes, with room for what is added when it is sent.
+pub const TELEMETRY_BYTES_MAX: usize = 28_672;
 
 /// The deepest nesting of either view.
 pub const DEPTH_MAX: usize = 64;
@@ -125,6 +135,12 @@ pub async fn commit(tx: PgTransaction<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Whether the sinks will take an event.
+static SINKS: LazyLock<Check> = LazyLock::new(Check::default);
+
+/// The identity of an event that is of nobody in particular.
+static NOBODY: LazyLock<Identity> = LazyLock::new(Identity::default);
+
 /// An event, built and checked, ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -151,6 +167,10 @@ impl Draft {
             .map_err(|source| Error::Unbuildable { event_type, source })?;
         if let Some(telemetry) = &telemetry {
             check(event_type, "telemetry view", telemetry, TELEMETRY_BYTES_MAX)?;
+            let identity = options.identity.as_ref().unwrap_or(&NOBODY);
+            SINKS.telemetry(event.call(), event_type, identity, telemetry).map_err(|source| {
+                Error::Unsendable { event_type: event_type.to_owned(), source }
+            })?;
         }
         let scope = event.scope().map_err(|source| Error::Unscopable { event_type, source })?;
         let ordering_key = options.ordering_key.take().or_else(|| event.ordering_key());
@@ -163,7 +183,7 @@ impl Draft {
             version: event.version(),
             payload,
             telemetry,
-            headers: options.trace.take().or_else(trace::current).map(|trace| trace.to_json()),
+            headers: headers(options.trace.take(), options.identity.take()),
             scope,
             ordering_key,
             options,
@@ -191,6 +211,20 @@ impl Draft {
             status => Err(Error::Refused { event_type: event_type(), status: status.to_owned() }),
         }
     }
+}
+
+/// Returns what travels beside the event.
+fn headers(trace: Option<TraceContext>, identity: Option<Identity>) -> Option<String> {
+    #[derive(Serialize)]
+    struct Headers {
+        #[serde(flatten)]
+        trace: Option<TraceContext>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        analytics: Option<Identity>,
+    }
+    let headers = Headers { trace: trace.or_else(trace::current), analytics: identity };
+    let is_empty = headers.trace.is_none() && headers.analytics.is_none();
+    (!is_empty).then(|| serde_json::to_string(&headers).unwrap_or_default())
 }
 
 fn check(event_type: &str, part: &'static str, json: &str, max: usize) -> Result<()> {

@@ -24,9 +24,9 @@ pub const STEP_MAX: u16 = 10_000;
 #[derive(Clone, Debug)]
 pub struct Selection {
     /// Registered then or later.
-    pub from: DateTime<Utc>,
+    pub since: DateTime<Utc>,
     /// Registered before.
-    pub to: DateTime<Utc>,
+    pub until: DateTime<Utc>,
     /// These alone, of those within the times.
     pub events: Option<Vec<Uuid>>,
     /// Those whose type matches only.
@@ -53,10 +53,10 @@ pub struct Step {
 impl Selection {
     /// Selects all events of a time.
     #[must_use]
-    pub fn new(from: DateTime<Utc>, to: DateTime<Utc>) -> Self {
+    pub fn new(since: DateTime<Utc>, until: DateTime<Utc>) -> Self {
         Self {
-            from,
-            to,
+            since,
+            until,
             events: None,
             pattern: None,
             tenant: None,
@@ -73,13 +73,13 @@ impl Selection {
     /// been dropped already; the transaction stays usable.
     /// A database that does not answer.
     pub async fn check(&self, conn: &mut PgConnection) -> Result<()> {
-        if self.from >= self.to {
-            let value = self.to.to_rfc3339();
+        if self.since >= self.until {
+            let value = self.until.to_rfc3339();
             let allowed = "a time behind the beginning";
             return Err(Error::OutOfRange { field: "the end of the replay", value, allowed });
         }
         match rows::kept_since(conn).await? {
-            Some(since) if self.from < since => Err(Error::NotKept { since }),
+            Some(since) if self.since < since => Err(Error::NotKept { since }),
             _ => Ok(()),
         }
     }

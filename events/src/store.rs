@@ -8,6 +8,7 @@ pub(crate) mod dead;
 pub(crate) mod doctor;
 pub(crate) mod filter;
 pub(crate) mod log;
+pub(crate) mod privacy;
 pub(crate) mod replay;
 pub(crate) mod secret;
 pub(crate) mod subscriber;

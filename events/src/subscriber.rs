@@ -31,7 +31,7 @@ pub use self::{
         rotate_installation,
     },
     update::{Update, update},
-    view::{Detail, Filter, State, StoredSecret, Summary, find, list},
+    view::{Detail, Filter, State, StoredSecret, Summary, View, find, list},
 };
 use uuid::Uuid;
 

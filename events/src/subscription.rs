@@ -27,6 +27,7 @@ use crate::{
         self,
         subscription::{self as rows, Target},
     },
+    subscriber::View,
 };
 
 /// A subscription as it is stored.
@@ -143,12 +144,13 @@ impl Wanted {
 ///
 /// # Errors
 ///
-/// No such subscriber, a name that is no event type (with the names that come closest), a scope that no event of the
+/// No such subscriber, a scope, order or filter for a sink, a name that is no event type (with the names that come closest), a scope that no event of the
 /// type has, or a filter that means nothing; the transaction stays usable.
 /// A database that does not answer; the transaction is lost.
 pub async fn add(tx: &mut PgTransaction<'_>, subscriber_id: i32, wanted: &Wanted) -> Result<Added> {
-    let tenant = lock(tx, subscriber_id).await?;
+    let (tenant, view) = lock(tx, subscriber_id).await?;
     let target = Target::from(wanted);
+    check_view(view, std::slice::from_ref(&target))?;
     check(tx, std::slice::from_ref(&target)).await?;
     rows::subscribe(tx, subscriber_id, &tenant, &target).await
 }
@@ -168,9 +170,10 @@ pub async fn set(
     subscriber_id: i32,
     wanted: &[Wanted],
 ) -> Result<Changes> {
-    let tenant = lock(tx, subscriber_id).await?;
+    let (tenant, view) = lock(tx, subscriber_id).await?;
     let present = rows::list(tx, subscriber_id).await?;
     let plan = Plan::new(&tenant, &present, wanted);
+    check_view(view, &plan.add)?;
     check(tx, &plan.add).await?;
     let mut added = Vec::with_capacity(plan.add.len());
     for target in &plan.add {
@@ -219,12 +222,23 @@ pub async fn explain(
     rows::explain(conn, event_type, (scope, tenant), payload).await
 }
 
-/// Keeps other edits away, and returns the subscriber's tenant.
-async fn lock(tx: &mut PgTransaction<'_>, subscriber_id: i32) -> Result<String> {
+/// Keeps other edits away, and returns the subscriber's tenant and view.
+async fn lock(tx: &mut PgTransaction<'_>, subscriber_id: i32) -> Result<(String, View)> {
     // First the lock: a removal of the subscriber that is under way has ended when the next statement looks.
     rows::lock(tx).await?;
-    let tenant = store::subscriber::tenant(tx, subscriber_id).await?;
-    tenant.ok_or(Error::NoSuchSubscriber { subscriber_id })
+    let found = store::subscriber::tenant(tx, subscriber_id).await?;
+    found.ok_or(Error::NoSuchSubscriber { subscriber_id })
+}
+
+/// Refuses what a sink cannot ask for: it is told of every tenant and scope, in no order, and of all that may leave.
+fn check_view(view: View, targets: &[Target<'_>]) -> Result<()> {
+    let asks = |target: &Target<'_>| {
+        target.ordered || target.filter.is_some() || !target.scope.as_str().is_empty()
+    };
+    match targets.iter().find(|target| view == View::Telemetry && asks(target)) {
+        Some(target) => Err(Error::SinkSubscription { pattern: target.pattern.to_string() }),
+        None => Ok(()),
+    }
 }
 
 /// Checks the filters, and that every exact name is an event type whose events can have the scope.

@@ -53,11 +53,6 @@ impl TraceContext {
     pub fn tracestate(&self) -> Option<&str> {
         self.tracestate.as_deref()
     }
-
-    /// Returns the headers object that is stored with the event.
-    pub(crate) fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
 }
 
 /// Runs `future` with `trace` as the trace of every event that it registers.

@@ -99,21 +99,22 @@ $$;
 
 -- What a relay keeps in memory.
 
--- watch_relay: a text that differs when types, channels or keys have changed, and the database's clock. Sums, not the
+-- watch_relay: a text that differs when types, channels or keys have changed, the level, and the database's clock. Sums, not the
 -- latest time: of two changes, the one with the earlier time may be committed later.
-create function tidings.watch_relay_v1(out fingerprint text, out clock timestamptz)
+create function tidings.watch_relay_v1(out fingerprint text, out level text, out clock timestamptz)
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
   select concat_ws(' ',
     (select concat_ws(' ', count(*), sum(extract(epoch from t.updated_at))) from tidings.event_type t),
     (select concat_ws(' ', count(*), sum(extract(epoch from c.updated_at))) from tidings.channel c),
     (select concat_ws(' ', count(*), count(k.revoked_at)) from tidings.channel_key k)),
+    (select l.level from tidings.level l where l.until = 'infinity'),
     clock_timestamp()
 $$;
 
 create function tidings.read_relay_types_v1()
 returns table (type text, version smallint, audience text[], level text, call text, schema text)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select t.type, t.version, t.audience, t.level, coalesce(row_to_json(t) ->> 'call', 'track'), t.schema::text
+  select t.type, t.version, t.audience, t.level, t.call, t.schema::text
   from tidings.event_type t where t.retired_at is null and not starts_with(t.type, 'tidings:')
   order by t.type, t.version
 $$;
@@ -344,9 +345,11 @@ begin
   insert into tidings.event (event_id, created_at, occurred_at, type, version, tenant, scope, payload_bytes, payload,
     telemetry, headers)
   select u.event_id, v_now, coalesce(u.occurred_at, v_now), u.type, u.version, '', '', octet_length(u.payload),
-    u.payload::json, u.telemetry::json, u.headers::json
+    u.payload::json, case when t.collects and not tidings.is_suppressed(u.headers) then u.telemetry::json end,
+    u.headers::json
   from unnest(v_ids, p_types, p_versions, p_payloads, p_telemetries, p_headers, p_occurred_ats)
     as u (event_id, type, version, payload, telemetry, headers, occurred_at)
+  join tidings.event_type t on t.type = u.type and t.version = u.version
   where u.event_id is not null;
   if v_told then
     insert into tidings.delivery (event_id, due_at, first_due_at, subscriber_id, subscription_id)

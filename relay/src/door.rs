@@ -52,13 +52,8 @@ pub(crate) struct State {
 impl State {
     /// Returns the level in force: the lower of the relay's own and the installation's.
     pub(crate) fn level(&self) -> Level {
-        self.level_max.min(level())
+        self.level_max.min(self.watcher.level())
     }
-}
-
-/// The level of the installation.
-fn level() -> Level {
-    Level::Full
 }
 
 /// One request inside the relay.

@@ -19,6 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) fingerprint: String,
+    pub(crate) level: String,
     pub(crate) clock: DateTime<Utc>,
 }
 

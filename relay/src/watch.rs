@@ -9,6 +9,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
+use tidings_analytics::Level;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +40,7 @@ pub(crate) struct Watcher {
 struct Current {
     snapshot: Arc<Snapshot>,
     fingerprint: Arc<str>,
+    level: Level,
     clock: DateTime<Utc>,
     at: Instant,
 }
@@ -79,6 +81,11 @@ impl Watcher {
             let since = TimeDelta::from_std(current.at.elapsed()).unwrap_or_default();
             current.clock + since
         })
+    }
+
+    /// Returns the level of the installation; nothing is collected as long as the database has never answered.
+    pub(crate) fn level(&self) -> Level {
+        self.current().map_or(Level::Off, |current| current.level)
     }
 
     /// Returns whether the database has answered lately.
@@ -126,8 +133,13 @@ impl Watcher {
         let mut conn = conn.map_err(Error::unanswered("connect to the database"))?;
         let watch = store::watch(&mut conn).await?;
         let at = Instant::now();
+        let level = watch.level.parse().map_err(|_| Error::Corrupt {
+            table: "level",
+            column: "level",
+            row: "the level in force".to_owned(),
+        })?;
         if let Some(before) = before.filter(|before| *before.fingerprint == *watch.fingerprint) {
-            return Ok(Current { clock: watch.clock, at, ..before.clone() });
+            return Ok(Current { level, clock: watch.clock, at, ..before.clone() });
         }
         // Read behind the fingerprint: what changes in between changes it again.
         let types = store::read_types(&mut conn).await?;
@@ -139,7 +151,7 @@ impl Watcher {
         let (types, keys) = snapshot.counts();
         telemetry::loaded(types, count, keys);
         let fingerprint = watch.fingerprint.into();
-        Ok(Current { snapshot: Arc::new(snapshot), fingerprint, clock: watch.clock, at })
+        Ok(Current { snapshot: Arc::new(snapshot), fingerprint, level, clock: watch.clock, at })
     }
 
     fn current(&self) -> Option<Current> {

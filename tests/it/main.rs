@@ -23,3 +23,4 @@ mod receiving;
 mod relay;
 mod retention;
 mod routing;
+mod sinks;

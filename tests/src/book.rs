@@ -14,6 +14,8 @@ pages! {
     register_events = "../../docs/guides/register-events.md",
     receive_webhooks = "../../docs/guides/receive-webhooks.md",
     chat = "../../docs/guides/chat.md",
+    analytics = "../../docs/guides/analytics.md",
+    relay = "../../docs/guides/relay.md",
     catalogue = "../../docs/guides/catalogue.md",
     change_a_schema = "../../docs/guides/change-a-schema.md",
     add_a_destination = "../../docs/guides/add-a-destination.md",

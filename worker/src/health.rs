@@ -110,7 +110,7 @@ impl Sign {
     pub(crate) fn of(answer: &Answer) -> Self {
         match (answer.verdict, answer.status) {
             (Verdict::Delivered, _) => Self::Well,
-            (Verdict::Refused | Verdict::Gone, _) => Self::Refusing,
+            (Verdict::Refused | Verdict::Filtered | Verdict::Gone, _) => Self::Refusing,
             (_, None | Some(408 | 429 | 500..=599)) => Self::Busy,
             _ => Self::Refusing,
         }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod analytics;
 mod bound;
 mod bucket;
 pub mod chat;

@@ -31,6 +31,8 @@ pub(crate) struct Read {
 pub(crate) enum Action {
     /// The destination has it: the row goes.
     Delivered,
+    /// It is not to be sent, and that is no failure: the row goes.
+    Filtered,
     /// It failed and comes again after the delay.
     Retry(Duration),
     /// It comes again after the delay, and nothing is counted.
@@ -66,6 +68,8 @@ impl Action {
         let next = ladder.next(failed, read.age, random);
         match verdict {
             Verdict::Delivered => Self::Delivered,
+            Verdict::Filtered => Self::Filtered,
+            Verdict::Throttled(pause) => Self::Defer(pause),
             Verdict::Refused => Self::Bury(Reason::Refused),
             // The subscriber is disabled; whoever enables it again wants what has waited.
             Verdict::Gone => Self::Retry(next.unwrap_or_default()),
@@ -79,6 +83,7 @@ impl Action {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
+            Self::Filtered => "filtered",
             Self::Retry(_) => "retry",
             Self::Defer(_) => "defer",
             Self::Bury(_) => "bury",
@@ -124,7 +129,7 @@ impl Settlement {
     pub(crate) fn delay_ms(&self) -> Option<i64> {
         match self.action {
             Action::Retry(delay) | Action::Defer(delay) => i64::try_from(delay.as_millis()).ok(),
-            Action::Delivered | Action::Bury(_) => None,
+            Action::Delivered | Action::Filtered | Action::Bury(_) => None,
         }
     }
 

@@ -46,8 +46,17 @@ pub(crate) struct Row {
     pub(crate) parked: bool,
     /// It is the last that fitted into the answer.
     pub(crate) cut: bool,
-    /// Null if the event is gone, or the row is parked.
-    pub(crate) delivery: Option<Delivery>,
+    /// What is to be delivered, or why there is nothing.
+    pub(crate) delivery: std::result::Result<Delivery, Nothing>,
+}
+
+/// Why a row has nothing to deliver.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Nothing {
+    /// The event is gone, or the row is parked.
+    Gone,
+    /// It is for a sink, and has no telemetry view that may leave.
+    Withheld,
 }
 
 /// What a call answered.
@@ -161,24 +170,29 @@ pub(crate) async fn work(conn: &mut PgConnection, work: &Work) -> Result<Worked>
             failed: row.attempt.ok_or_else(corrupt)?,
             age: now.and_then(|now| (now - first_due_at).to_std().ok()).unwrap_or_default(),
         };
-        let delivery = row.r#type.map(|event_type| Delivery {
-            delivery_id: read.delivery_id,
-            subscriber_id: lane,
-            subscription_id: read.subscription_id,
-            attempt: u16::try_from(read.failed).unwrap_or(0).saturating_add(1),
-            first_due_at,
-            event: RegisteredEvent {
-                event_id: read.event_id,
-                event_type,
-                version: row.version.unwrap_or(1),
-                tenant: row.tenant.unwrap_or_default(),
-                scope: row.scope.unwrap_or_default(),
-                ordering_key: row.ordering_key,
-                occurred_at: row.occurred_at.unwrap_or(first_due_at),
-                payload: row.payload.unwrap_or_default(),
-                headers: row.headers,
-            },
-        });
+        let delivery = match (row.r#type, row.payload) {
+            (None, _) => Err(Nothing::Gone),
+            (Some(_), None) => Err(Nothing::Withheld),
+            (Some(event_type), Some(payload)) => Ok(Delivery {
+                delivery_id: read.delivery_id,
+                subscriber_id: lane,
+                subscription_id: read.subscription_id,
+                attempt: u16::try_from(read.failed).unwrap_or(0).saturating_add(1),
+                first_due_at,
+                call: row.call.and_then(|call| call.parse().ok()),
+                event: RegisteredEvent {
+                    event_id: read.event_id,
+                    event_type,
+                    version: row.version.unwrap_or(1),
+                    tenant: row.tenant.unwrap_or_default(),
+                    scope: row.scope.unwrap_or_default(),
+                    ordering_key: row.ordering_key,
+                    occurred_at: row.occurred_at.unwrap_or(first_due_at),
+                    payload,
+                    headers: row.headers,
+                },
+            }),
+        };
         worked.rows.push(Row {
             read,
             parked: row.parked.unwrap_or(false),

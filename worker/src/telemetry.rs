@@ -22,6 +22,8 @@ pub struct Counters {
     pub fetched: AtomicU64,
     /// Attempts that delivered.
     pub delivered: AtomicU64,
+    /// Deliveries that were not sent on purpose.
+    pub filtered: AtomicU64,
     /// Attempts that failed and come again.
     pub retried: AtomicU64,
     /// Deliveries buried.
@@ -45,6 +47,8 @@ pub struct Counts {
     pub fetched: u64,
     /// See [`Counters::delivered`].
     pub delivered: u64,
+    /// See [`Counters::filtered`].
+    pub filtered: u64,
     /// See [`Counters::retried`].
     pub retried: u64,
     /// See [`Counters::buried`].
@@ -69,6 +73,7 @@ impl Counters {
         Counts {
             fetched: read(&self.fetched),
             delivered: read(&self.delivered),
+            filtered: read(&self.filtered),
             retried: read(&self.retried),
             buried: read(&self.buried),
             calls: read(&self.calls),
@@ -82,6 +87,14 @@ impl Counters {
 
 fn add(counter: &AtomicU64, count: usize) {
     counter.fetch_add(count as u64, Ordering::Relaxed);
+}
+
+/// Notes a delivery that was settled without an attempt, because there was nothing to send.
+pub(crate) fn withheld(counters: &Counters, action: &Action) {
+    match action {
+        Action::Filtered => add(&counters.filtered, 1),
+        _ => add(&counters.buried, 1),
+    }
 }
 
 pub(crate) fn fetched(counters: &Counters, count: usize) {
@@ -99,6 +112,7 @@ pub(crate) fn attempted(counters: &Counters, read: &Read, action: &Action, elaps
     );
     match action {
         Action::Delivered => add(&counters.delivered, 1),
+        Action::Filtered => add(&counters.filtered, 1),
         Action::Retry(_) => add(&counters.retried, 1),
         Action::Bury(_) => add(&counters.buried, 1),
         Action::Defer(_) => {}

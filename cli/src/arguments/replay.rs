@@ -11,11 +11,11 @@ use crate::moment::Moment;
 pub(crate) struct Replay {
     /// Events registered then or later: `1h` ago, or `2026-01-02T03:04:05Z`
     #[arg(long, value_name = "TIME")]
-    pub(crate) from: Moment,
+    pub(crate) since: Moment,
 
     /// Events registered before then; now, where it is not set
     #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<Moment>,
+    pub(crate) until: Option<Moment>,
 
     /// Those whose type matches this name or pattern, `order:*` for example
     #[arg(long = "type", value_name = "PATTERN")]

@@ -29,6 +29,10 @@ pub(crate) enum Command {
     ///
     /// A new secret is shown once: hand it to the subscriber within the overlap.
     Rotate(rotate::Rotate),
+    /// Set what a subscriber asks for before it listens: a bearer token, or a name and a password; of a sink, its key
+    ///
+    /// They take the place of those before, at once.
+    Credentials(rotate::SetCredentials),
     /// Print the public keys by which a subscriber verifies, as a JSON Web Key Set
     Jwks(Named),
     /// List subscribers
@@ -39,7 +43,7 @@ pub(crate) enum Command {
     Pause(Named),
     /// Go on with deliveries, after a pause or after the system has disabled the subscriber
     Resume(Named),
-    /// Send a test event to a webhook, once, signed like any other; or a test message to a chat service
+    /// Send a test event to a webhook, once, signed like any other; or to a sink, or a message to a chat service
     Ping(Named),
     /// Remove a subscriber, its subscriptions, and what waits for it
     Remove(Named),

@@ -4,16 +4,21 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use tidings::subscriber::{self, KeyOwner, NewKey, Rotated, Rotation};
+use tidings::{
+    secret::Credentials,
+    subscriber::{self, KeyOwner, NewKey, Rotated, Rotation},
+};
 
-use super::subscriber::{find, secret};
+use super::subscriber::{find, secret, secret_text};
 use crate::{
     arguments::subscriber::{
         Named,
-        rotate::{KeysCommand, Rotate},
+        rotate::{Given, KeysCommand, Rotate, SetCredentials},
     },
     context::{Context, random},
     duration,
+    exit::Exit,
+    failure::Coded,
     output::sheet::Sheet,
 };
 
@@ -26,6 +31,54 @@ struct Done {
     overlap_s: u64,
     #[serde(flatten)]
     rotated: Rotated,
+}
+
+/// What became of credentials.
+#[derive(Debug, Serialize)]
+struct CredentialsSet {
+    subscriber_id: i32,
+    name: String,
+    change: &'static str,
+}
+
+/// Sets what a subscriber asks for.
+pub(crate) async fn credentials(context: &Context, arguments: &SetCredentials) -> Result<()> {
+    let named = &arguments.subscriber;
+    let doing = || format!("set the credentials of `{}`", named.name);
+    let given = read(&arguments.given).with_context(doing)?;
+    let keys = context.keys()?;
+    let keyring = keys.as_ref().map(|keys| &keys.keyring);
+    let mut database = context.open().await?;
+    let mut tx = database.begin().await?;
+    let found = find(&mut tx, &named.tenant.tenant, &named.name).await?.summary;
+    let (subscriber_id, name) = (found.subscriber_id, found.name);
+    let rng = &mut random();
+    let set = subscriber::set_credentials(&mut tx, keyring, rng, subscriber_id, given.as_ref());
+    set.await.with_context(doing)?;
+    tidings::commit(tx).await?;
+    database.close().await?;
+    let change = if given.is_some() { "set" } else { "removed" };
+    let said = match change {
+        "set" => {
+            format!("credentials of {name} (id {subscriber_id}) set; they are sent from now on")
+        }
+        _ => format!("credentials of {name} (id {subscriber_id}) removed"),
+    };
+    context.output.done(&CredentialsSet { subscriber_id, name, change }, &said)
+}
+
+fn read(given: &Given) -> Result<Option<Credentials>> {
+    if let Some(token) = &given.bearer {
+        return Ok(Some(Credentials::bearer(secret_text(token)?.trim())?));
+    }
+    let Some(pair) = &given.basic else { return Ok(None) };
+    let pair = secret_text(pair)?;
+    // Not the end of a password, which may be anything.
+    let pair = pair.trim_end_matches(['\r', '\n']);
+    let (name, password) = pair.split_once(':').ok_or_else(|| {
+        Coded::new(Exit::Refused, "there is no colon between the name and the password")
+    })?;
+    Ok(Some(Credentials::basic(name, password)?))
 }
 
 /// Does what `command` says, for the installation.

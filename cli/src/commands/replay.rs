@@ -123,14 +123,14 @@ impl<'a> Run<'a> {
             None => None,
             Some(name) => Some(find(&mut tx, tenant, name).await?.summary.subscriber_id),
         };
-        let to = arguments.to.map_or(now, |to| to.at(now));
+        let until = arguments.until.map_or(now, |until| until.at(now));
         let selection = Selection {
             events: Some(arguments.events.clone()).filter(|events| !events.is_empty()),
             pattern,
             tenant: Some(tenant.clone()).filter(|tenant| !tenant.is_empty()),
             scope: scope.unwrap_or_else(Scope::root),
             subscriber_id,
-            ..Selection::new(arguments.from.at(now), to)
+            ..Selection::new(arguments.since.at(now), until)
         };
         selection.check(&mut tx).await.context("replay")?;
         tx.rollback().await.context("replay")?;
@@ -194,7 +194,8 @@ impl<'a> Run<'a> {
         let at = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let Replay { pattern, scope, tenant, subscriber, events, rate, .. } = self.arguments;
         let events: Vec<_> = events.iter().map(Uuid::to_string).collect();
-        let mut words = vec![("--from", at(self.selection.from)), ("--to", at(self.selection.to))];
+        let mut words =
+            vec![("--since", at(self.selection.since)), ("--until", at(self.selection.until))];
         let optional = [
             ("--type", pattern.as_ref()),
             ("--scope", scope.as_ref()),

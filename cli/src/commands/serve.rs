@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use sqlx::PgPool;
-use tidings::subscriber;
-use tidings_worker::{Running, Worker, chat};
+use tidings::{privacy, subscriber};
+use tidings_worker::{Running, Worker, analytics, chat};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     arguments::serve::{Serve, Session},
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// The kinds that the binary serves.
-pub(super) const KINDS: [&str; 4] = ["webhook", "slack", "teams", "discord"];
+pub(super) const KINDS: [&str; 6] = ["webhook", "slack", "teams", "discord", "segment", "posthog"];
 
 /// What the worker borrows beside the connections of its own.
 const CONNECTIONS: u32 = 10;
@@ -76,6 +77,9 @@ impl Service {
         for chat in chat::all(&webhook) {
             builder = builder.deliverer(chat);
         }
+        for sink in analytics::all(&webhook, installation(place).await?) {
+            builder = builder.deliverer(sink);
+        }
         if let Some(keys) = keys {
             builder = builder.keyring(keys.keyring.clone());
         }
@@ -129,6 +133,16 @@ impl Service {
         let message = format!("drain: not everything in flight finished within {patience}");
         Err(undrained(message).hint("raise --drain-timeout").into())
     }
+}
+
+/// Returns the name of the installation, under which events of nobody in particular are sent.
+async fn installation(place: &Place) -> Result<Uuid> {
+    let mut database = place.open().await?;
+    let mut tx = database.begin().await?;
+    let installation = privacy::installation(&mut tx).await?;
+    tx.rollback().await.context("read the installation")?;
+    database.close().await?;
+    Ok(installation)
 }
 
 /// Returns the name that people see in the list of workers.

@@ -48,6 +48,7 @@ pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
         Command::Add(add) => add::run(context, add).await,
         Command::Update(arguments) => update::run(context, arguments).await,
         Command::Rotate(arguments) => keys::rotate(context, arguments).await,
+        Command::Credentials(arguments) => keys::credentials(context, arguments).await,
         Command::Jwks(named) => keys::jwks(context, Some(named)).await,
         Command::List(list) => self::list(context, list).await,
         Command::Show(named) => show(context, named).await,

@@ -33,7 +33,7 @@ struct Started {
     database: Database,
     key: Key,
     worker: String,
-    kinds: [&'static str; 4],
+    kinds: [&'static str; 6],
 }
 
 #[derive(Debug, Serialize)]

@@ -16,7 +16,7 @@ struct Started {
     pid: u32,
     database: String,
     worker: String,
-    kinds: [&'static str; 4],
+    kinds: [&'static str; 6],
     key_id: Option<String>,
 }
 

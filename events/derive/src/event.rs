@@ -25,7 +25,7 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let describe = definition.describe();
 
     let ident = &input.ident;
-    let Attribute { name, version, level, .. } = &definition.attribute;
+    let Attribute { name, version, level, call, .. } = &definition.attribute;
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
     Ok(quote! {
         const _: () = {
@@ -43,6 +43,10 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
 
                 fn level(&self) -> ::tidings::private::analytics::Level {
                     ::tidings::private::analytics::Level::#level
+                }
+
+                fn call(&self) -> ::tidings::private::analytics::wire::Call {
+                    ::tidings::private::analytics::wire::Call::#call
                 }
 
                 #scope

@@ -27,6 +27,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `layers(Project, Job)` | which fields are layers, by their types, from the outermost to the innermost |
 /// | `scope(project, job)` | which fields make the scope: layers, under their name, or values that implement `Display`, under the name of the field |
 /// | `level = "basic"` | the lowest level at which telemetry is collected: `security`, `basic` (the default), `enhanced`, `full` |
+/// | `call = "track"` | what the event is to analytics: `track` (the default), `identify`, `group`, `page`, `screen`, `alias` |
 /// | `audience(notification, telemetry, client)` | who may see it; without it `notification`, and `telemetry` if a field is marked for it |
 /// | `ordering_key = order` | the field within whose value order is kept: a layer, a value that implements `Display`, or an `Option` of one |
 /// | `reserved` | allows a name that begins with `tidings:`; for Tidings' own events, which no catalogue of an application takes |

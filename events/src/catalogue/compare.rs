@@ -84,6 +84,10 @@ pub(super) fn entries(old: &Entry, new: &Entry) -> Vec<Difference> {
         push(Kind::LevelChanged, message);
     }
 
+    if old.call != new.call {
+        push(Kind::CallChanged, format!("call changed from `{}` to `{}`", old.call, new.call));
+    }
+
     let of_schema = schema::compare(&old.schema, &new.schema);
     found.extend(of_schema.into_iter().map(|note| note.of(id)));
     found

@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use tidings_analytics::wire::Call;
+
 use super::{
     Catalogue, EventType,
     compare::{self, Difference},
@@ -40,6 +42,9 @@ pub struct Entry {
     pub scopes: Vec<String>,
     /// The lowest level at which the telemetry view is collected.
     pub level: String,
+    /// What an event of the type is to analytics; left out where it is `track`.
+    #[serde(default = "track", skip_serializing_if = "is_track")]
+    pub call: String,
     /// What the type is for.
     pub documentation: String,
     /// The JSON Schema of the notification view.
@@ -208,6 +213,7 @@ impl From<&EventType> for Entry {
             audience: event_type.audience.iter().map(ToString::to_string).collect(),
             scopes: event_type.scopes.clone(),
             level: event_type.level.to_string(),
+            call: event_type.call.as_str().to_owned(),
             documentation: event_type.documentation.clone(),
             schema: event_type.schema.clone(),
         }
@@ -224,6 +230,14 @@ impl fmt::Display for TypeVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` version {}", self.event_type, self.version)
     }
+}
+
+fn track() -> String {
+    Call::Track.as_str().to_owned()
+}
+
+fn is_track(call: &str) -> bool {
+    call == Call::Track.as_str()
 }
 
 /// Returns `value` with the fields of every object in the order of their names, whatever order a map keeps.
@@ -252,6 +266,7 @@ pub(crate) mod tests {
             audience: vec!["notification".to_owned()],
             scopes: Vec::new(),
             level: "basic".to_owned(),
+            call: track(),
             documentation: String::new(),
             schema,
         }

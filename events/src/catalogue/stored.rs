@@ -22,6 +22,8 @@ pub struct StoredType {
     pub scopes: Vec<String>,
     /// The lowest level at which the telemetry view is collected.
     pub level: String,
+    /// What an event of the type is to analytics.
+    pub call: String,
     /// What the type is for.
     pub documentation: String,
     /// When it was declared first.

@@ -158,7 +158,7 @@ impl Catalogue {
 }
 
 fn corrupt(column: &'static str, id: &TypeVersion) -> Error {
-    Error::Corrupt { table: "sync_catalogue_v2", column, row: id.to_string() }
+    Error::Corrupt { table: "sync_catalogue_v3", column, row: id.to_string() }
 }
 
 fn declaration(entry: &Entry) -> Value {
@@ -168,6 +168,7 @@ fn declaration(entry: &Entry) -> Value {
         "audience": entry.audience,
         "scopes": entry.scopes,
         "level": entry.level,
+        "call": entry.call,
         "schema": entry.schema,
         "documentation": entry.documentation,
     })

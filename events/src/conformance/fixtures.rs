@@ -92,6 +92,7 @@ impl Fixtures {
             subscription_id: Some(1),
             attempt: 1,
             first_due_at: occurred_at,
+            call: None,
             event: RegisteredEvent {
                 event_id: event_id(number),
                 event_type: self.event_type.clone(),

@@ -4,6 +4,7 @@ select
   s.tenant,
   s.name,
   s.kind,
+  s.view as "view: View",
   s.shard as "shard!",
   s.config,
   s.version,

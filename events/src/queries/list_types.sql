@@ -5,6 +5,7 @@ select
   t.audience,
   t.scopes,
   t.level,
+  t.call,
   t.documentation,
   t.created_at,
   t.updated_at,

@@ -15,8 +15,11 @@ select
   e.scope as "scope!",
   e.ordering_key,
   e.occurred_at as "occurred_at!",
-  e.payload::text as "payload!",
-  e.headers::text as headers
+  case when s.view = 'telemetry' then e.telemetry else e.payload end::text as "payload!",
+  e.headers::text as headers,
+  case when s.view = 'telemetry' then (
+    select t.call from tidings.event_type t where t.type = e.type and t.version = e.version
+  ) end as call
 from tidings.delivery d
 join tidings.subscriber s using (subscriber_id)
 join tidings.event e using (event_id)
@@ -26,6 +29,8 @@ where d.subscriber_id <> 0
   and s.paused_at is null
   and s.disabled_at is null
   and s.deleted_at is null
+  -- Of what a sink may not get, the worker settles the delivery unsent.
+  and (s.view = 'notification' or e.telemetry is not null)
   and (s.retry_after_until is null or s.retry_after_until <= clock_timestamp())
   and pg_xact_status(
     (mine.id + (((d.xmin::text::bigint - mine.id) << 32) >> 32))::text::xid8

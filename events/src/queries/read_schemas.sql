@@ -5,6 +5,7 @@ select
   t.audience,
   t.scopes,
   t.level,
+  t.call,
   t.documentation,
   t.schema::text as "schema!",
   t.retired_at is not null as "retired!"

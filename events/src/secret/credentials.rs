@@ -105,6 +105,12 @@ impl Credentials {
         }
     }
 
+    /// Returns the bearer token; `None` of Basic authentication.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.header.strip_prefix("Bearer ")
+    }
+
     /// Returns the value of the header `authorization`, printable ASCII.
     #[must_use]
     pub fn as_header(&self) -> &str {

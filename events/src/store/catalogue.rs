@@ -24,6 +24,7 @@ pub(crate) struct SchemaRow {
     pub(crate) audience: Vec<String>,
     pub(crate) scopes: Vec<String>,
     pub(crate) level: String,
+    pub(crate) call: String,
     pub(crate) documentation: String,
     pub(crate) schema: String,
     pub(crate) retired: bool,
@@ -50,6 +51,7 @@ impl TryFrom<SchemaRow> for Entry {
             audience: row.audience,
             scopes: row.scopes,
             level: row.level,
+            call: row.call,
             documentation: row.documentation,
             schema,
         })

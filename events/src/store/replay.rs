@@ -27,8 +27,8 @@ pub(crate) async fn replay(
 ) -> Result<(Step, Vec<i32>)> {
     let row = sqlx::query_file!(
         "src/queries/replay_events.sql",
-        selection.from,
-        selection.to,
+        selection.since,
+        selection.until,
         selection.events.as_deref(),
         selection.pattern.as_ref().map(Pattern::as_str),
         selection.tenant,

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Error, Result,
-    subscriber::{Filter, NewSubscriber},
+    subscriber::{Filter, NewSubscriber, View},
 };
 
 /// A subscriber as it is stored.
@@ -16,6 +16,7 @@ pub(crate) struct Row {
     pub(crate) tenant: String,
     pub(crate) name: String,
     pub(crate) kind: String,
+    pub(crate) view: View,
     pub(crate) shard: i16,
     pub(crate) config: Value,
     pub(crate) version: i32,
@@ -50,6 +51,7 @@ pub(crate) async fn lock(conn: &mut PgConnection, id: i32) -> Result<Option<(New
         .map_err(Error::unanswered("read the subscriber"))?;
     Ok(row.map(|row| {
         let mut subscriber = NewSubscriber::new(row.name, row.kind, row.config);
+        subscriber.view = row.view;
         subscriber.tenant = row.tenant;
         subscriber.in_flight_max = row.in_flight_max;
         subscriber.rate_per_s = row.rate_per_s;
@@ -85,6 +87,7 @@ pub(crate) async fn add(conn: &mut PgConnection, new: &NewSubscriber) -> Result<
         new.tenant,
         new.name,
         new.kind,
+        new.view.as_str(),
         new.config,
         new.in_flight_max,
         new.rate_per_s,
@@ -122,13 +125,13 @@ pub(crate) async fn find(
         .map_err(Error::unanswered("read the subscriber"))
 }
 
-/// Returns the tenant of a subscriber, or `None` if there is no such subscriber.
-pub(crate) async fn tenant(conn: &mut PgConnection, id: i32) -> Result<Option<String>> {
+/// Returns the tenant of a subscriber and the view that it gets, or `None` if there is no such subscriber.
+pub(crate) async fn tenant(conn: &mut PgConnection, id: i32) -> Result<Option<(String, View)>> {
     let row = sqlx::query_file!("src/queries/find_tenant.sql", id)
         .fetch_optional(conn)
         .await
         .map_err(Error::unanswered("read the tenant of the subscriber"))?;
-    Ok(row.map(|row| row.tenant))
+    Ok(row.map(|row| (row.tenant, row.view)))
 }
 
 pub(crate) async fn pause(conn: &mut PgConnection, id: i32) -> Result<bool> {

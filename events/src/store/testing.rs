@@ -68,6 +68,7 @@ pub(crate) async fn deliveries(conn: &mut PgConnection) -> Result<Vec<(Pending, 
             subscription_id: row.subscription_id,
             attempt: u16::try_from(row.failed).unwrap_or(0).saturating_add(1),
             first_due_at: row.first_due_at,
+            call: row.call.and_then(|call| call.parse().ok()),
             event: RegisteredEvent {
                 event_id: row.event_id,
                 event_type: row.event_type,

@@ -9,7 +9,7 @@ use sqlx::PgTransaction;
 use zeroize::Zeroizing;
 
 use super::{
-    Purpose, SYSTEM_LANE, WEBHOOK,
+    Purpose, SYSTEM_LANE, View, WEBHOOK,
     credentials::check_credentials,
     key::NewSecret,
     mask::mask,
@@ -45,6 +45,8 @@ pub struct NewSubscriber {
     pub name: String,
     /// Which deliverer serves it, `webhook` for example. It never changes.
     pub kind: String,
+    /// Which view of an event it gets. It never changes.
+    pub view: View,
     /// What the deliverer needs to know, a JSON object of at most [`CONFIG_BYTES_MAX`]; of a webhook, an
     /// [`endpoint::Config`].
     pub config: Value,
@@ -81,6 +83,7 @@ impl NewSubscriber {
             tenant: String::new(),
             name: name.into(),
             kind: kind.into(),
+            view: View::Notification,
             config,
             secret: None,
             key_pair: None,
@@ -89,6 +92,11 @@ impl NewSubscriber {
             rate_per_s: None,
             retry: None,
         }
+    }
+
+    /// Returns a sink: a subscriber that gets the telemetry view, of events of every tenant.
+    pub fn sink(name: impl Into<String>, kind: impl Into<String>, config: Value) -> Self {
+        Self { view: View::Telemetry, ..Self::new(name, kind, config) }
     }
 
     /// Returns the webhook that calls `url`, with a secret that is generated when it is added.
@@ -104,14 +112,12 @@ impl NewSubscriber {
     ///
     /// The first thing that is wrong.
     pub fn check(&self, policy: &Policy) -> Result<()> {
-        check_name(&self.name)?;
-        if self.tenant.len() > TENANT_BYTES_MAX {
-            return Err(Error::KeyTooLong { part: "tenant", bytes: self.tenant.len() });
-        }
-        if self.tenant.contains('\0') {
-            return Err(Error::Unstorable { field: "tenant" });
-        }
-        check_object("configuration", &self.config)?;
+        self.check_terms()?;
+        self.check_endpoint(policy)
+    }
+
+    /// Refuses configurations that cannot be used, keys that do not fit them, and endpoints that the policy forbids.
+    fn check_endpoint(&self, policy: &Policy) -> Result<()> {
         if self.kind == WEBHOOK {
             let config = endpoint::Config::read(&self.config)?;
             config.check(policy)?;
@@ -122,6 +128,22 @@ impl NewSubscriber {
                 check_credentials(&config)?;
             }
         }
+        Ok(())
+    }
+
+    /// Refuses what has nothing to do with where it goes: names, sizes and limits.
+    pub(super) fn check_terms(&self) -> Result<()> {
+        check_name(&self.name)?;
+        if self.tenant.len() > TENANT_BYTES_MAX {
+            return Err(Error::KeyTooLong { part: "tenant", bytes: self.tenant.len() });
+        }
+        if self.tenant.contains('\0') {
+            return Err(Error::Unstorable { field: "tenant" });
+        }
+        if self.view == View::Telemetry && !self.tenant.is_empty() {
+            return Err(Error::SinkTenant { name: self.name.clone() });
+        }
+        check_object("configuration", &self.config)?;
         if let Some(retry) = &self.retry {
             check_object("retry ladder", retry)?;
         }
@@ -140,6 +162,7 @@ impl fmt::Debug for NewSubscriber {
             .field("tenant", &self.tenant)
             .field("name", &self.name)
             .field("kind", &self.kind)
+            .field("view", &self.view)
             .field("config", &mask(&self.config))
             .field("secret", &self.secret)
             .field("key_pair", &self.key_pair)

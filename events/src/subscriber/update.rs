@@ -52,9 +52,12 @@ pub async fn update(
         return Err(Error::Changed { name: subscriber.name, version });
     }
     update.apply(&mut subscriber);
-    subscriber.check(policy)?;
     if update.config.is_some() {
+        subscriber.check(policy)?;
         check_stored(tx, id, &subscriber).await?;
+    } else {
+        // Where it goes stays as it is: whoever allowed that need not do so again.
+        subscriber.check_terms()?;
     }
     match store::update(tx, id, &subscriber).await? {
         Some(version) => Ok(version),

@@ -40,6 +40,8 @@ pub struct Summary {
     pub name: String,
     /// Which deliverer serves it.
     pub kind: String,
+    /// Which view of an event it gets.
+    pub view: View,
     /// Where it is called: scheme, host and port, the rest may be secret; `None` where its kind has no URL.
     pub endpoint: Option<String>,
     /// Whether it gets deliveries.
@@ -58,6 +60,29 @@ pub struct Summary {
     pub created_at: DateTime<Utc>,
     /// How many subscriptions it has.
     pub subscription_count: i64,
+}
+
+/// Which view of an event a subscriber gets.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum View {
+    /// The notification.
+    #[default]
+    Notification,
+    /// The telemetry, of types that have one, where the level in force permits it. Such a subscriber is a sink.
+    Telemetry,
+}
+
+impl View {
+    /// Returns the word that is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Notification => "notification",
+            Self::Telemetry => "telemetry",
+        }
+    }
 }
 
 /// Whether a subscriber gets deliveries.
@@ -206,6 +231,7 @@ impl From<rows::Row> for Summary {
             tenant: row.tenant,
             name: row.name,
             kind: row.kind,
+            view: row.view,
             paused_at: row.paused_at,
             disabled_at: row.disabled_at,
             disabled_reason: row.disabled_reason,

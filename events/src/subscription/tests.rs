@@ -11,6 +11,7 @@ fn stored(event_type: &str, version: i16, scopes: &[&str]) -> StoredType {
         audience: vec!["notification".to_owned()],
         scopes: scopes.iter().map(ToString::to_string).collect(),
         level: "basic".to_owned(),
+        call: "track".to_owned(),
         documentation: String::new(),
         created_at: DateTime::UNIX_EPOCH,
         updated_at: DateTime::UNIX_EPOCH,

@@ -40,9 +40,9 @@ impl<D> Queue<D> {
     /// Notes what was answered.
     pub(super) fn answered(&mut self, row: &Pending, verdict: Verdict) {
         match verdict {
-            Verdict::Delivered | Verdict::Refused => {}
+            Verdict::Delivered | Verdict::Refused | Verdict::Filtered => {}
             Verdict::Retry => self.blocked.extend(row.lane_key()),
-            Verdict::RetryAfter(_) | Verdict::Gone => {
+            Verdict::RetryAfter(_) | Verdict::Throttled(_) | Verdict::Gone => {
                 self.stopped.insert(row.subscriber_id);
             }
         }

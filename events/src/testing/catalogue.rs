@@ -149,6 +149,7 @@ mod tests {
             version,
             audience: [Audience::Notification].into(),
             level: crate::Level::Basic,
+            call: crate::analytics::wire::Call::Track,
             scopes: Vec::new(),
             layers: Vec::new(),
             schema: json!({

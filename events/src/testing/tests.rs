@@ -78,6 +78,7 @@ async fn answers_are_made_as_many_as_the_deliveries() {
         subscription_id: None,
         attempt: 1,
         first_due_at: DateTime::UNIX_EPOCH,
+        call: None,
         event: RegisteredEvent {
             event_id: Uuid::nil(),
             event_type: "order:placed".to_owned(),

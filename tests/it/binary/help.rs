@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(crate) const COMMANDS: [&str; 48] = [
+pub(crate) const COMMANDS: [&str; 64] = [
     "",
     "up",
     "worker",
@@ -20,6 +20,7 @@ pub(crate) const COMMANDS: [&str; 48] = [
     "subscriber add",
     "subscriber update",
     "subscriber rotate",
+    "subscriber credentials",
     "subscriber jwks",
     "subscriber list",
     "subscriber show",
@@ -50,6 +51,21 @@ pub(crate) const COMMANDS: [&str; 48] = [
     "listen",
     "replay",
     "explain-route",
+    "relay",
+    "key",
+    "key add",
+    "key list",
+    "key revoke",
+    "channel",
+    "channel set",
+    "channel list",
+    "sink",
+    "sink add",
+    "level",
+    "subject",
+    "subject suppress",
+    "subject release",
+    "subject erase",
     "doctor",
     "completions",
     "man",

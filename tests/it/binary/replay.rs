@@ -20,7 +20,7 @@ async fn with_history(url: &str) -> (Database, Vec<String>) {
 }
 
 fn replay(database: &Database, words: &[&str]) -> Launch {
-    on(database).args(["replay", "--from", "1h"]).args(words)
+    on(database).args(["replay", "--since", "1h"]).args(words)
 }
 
 async fn pending(database: &Database) -> i64 {
@@ -52,7 +52,7 @@ async fn nobody_is_replayed_to_unasked() {
     assert!(ran.stderr.contains("hint: add --yes"), "{ran:?}");
     assert_eq!(pending(&database).await, 0);
     run(&replay(&database, &["--yes", "--subscriber", "nobody"])).await.refused(3, "no subscriber");
-    run(&replay(&database, &["--yes", "--to", "2h"])).await.refused(4, "the end of the replay");
+    run(&replay(&database, &["--yes", "--until", "2h"])).await.refused(4, "the end of the replay");
 }
 
 #[tokio::test]

@@ -69,6 +69,18 @@ async fn change_from_an_old_version_is_refused_with_the_new_one() {
 }
 
 #[tokio::test]
+async fn limits_of_an_allowed_address_change_without_allowing_it_again() {
+    let database = Database::new().await;
+    sync_types(database.pool()).await;
+    let hook = ["subscriber", "add", "hook", "--url", "http://10.0.0.1:8080/", "--json"];
+    run(&on(&database).args(hook).args(["--allow-address", "10.0.0.1"])).await.json();
+    updated(&database, &["--rate", "5"]).await;
+    let ran = run(&update(&database, &["--header", "x-api-key: a"])).await;
+    ran.refused(4, "the address 10.0.0.1 is forbidden");
+    assert_eq!(stored(&database).await["rate_per_s"], 5.0);
+}
+
+#[tokio::test]
 async fn change_that_makes_no_sense_changes_nothing() {
     let database = with_hook().await;
     let before = stored(&database).await;

@@ -342,11 +342,11 @@ async fn breaker_that_is_closed_costs_no_statement() {
     pool.close().await;
     let calls = eventually(SOON, "the calls are counted", || async {
         let calls: Value = world.value(CALLS).await;
-        calls.get("work_v1").is_some().then_some(calls)
+        calls.get("work_v2").is_some().then_some(calls)
     })
     .await;
     let names: Vec<&String> = calls.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["work_v1"], "nothing but settling and fetching: {calls}");
+    assert_eq!(names, ["work_v2"], "nothing but settling and fetching: {calls}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,14 +92,14 @@ async fn selection_is_by_time_type_tenant_scope_subscriber_and_event() {
     let all = everything(&world).await;
     let pattern = Some(Pattern::parse("order:paid").unwrap());
     let scope = Scope::parse("shop=s1").unwrap();
-    let early = all.from + TimeDelta::minutes(1);
+    let early = all.since + TimeDelta::minutes(1);
     for (selection, expected) in [
         (all.clone(), vec![scoped, other, paid]),
         (Selection { pattern, ..all.clone() }, vec![paid]),
         (Selection { scope, ..all.clone() }, vec![scoped]),
         (Selection { events: Some(vec![other]), ..all.clone() }, vec![other]),
         (Selection { tenant: Some("acme".to_owned()), ..all.clone() }, vec![]),
-        (Selection { to: early, ..all.clone() }, vec![]),
+        (Selection { until: early, ..all.clone() }, vec![]),
     ] {
         replay(&world, &selection).await;
         let expected: Vec<_> = expected.iter().flat_map(|id| [(one, *id), (two, *id)]).collect();

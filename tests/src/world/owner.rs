@@ -163,7 +163,7 @@ impl Owner {
         let holdings = self.holdings(conn, settlements, readings).await?;
         let (s_holding, r_holding) = holdings.split_at(settlements.len());
         let rows: Vec<AnyRow> = sqlx::query_as(
-            "select * from tidings.work_v1($1, array_fill('memory'::text, array[cardinality($2::smallint[])]), $2, $3,
+            "select * from tidings.work_v2($1, array_fill('memory'::text, array[cardinality($2::smallint[])]), $2, $3,
                $4, $5, $6, $7, $8, $9, array_fill(null::int, array[cardinality($7)]),
                array_fill(1::smallint, array[cardinality($7)]), $10, array_fill(60000::bigint, array[cardinality($7)]),
                array_fill(null::smallint, array[cardinality($7)]), array_fill(1, array[cardinality($7)]),

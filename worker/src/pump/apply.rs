@@ -18,7 +18,7 @@ use crate::{
     lane::Progress,
     session::Link,
     settlement::{Action, Reason, Settlement},
-    store::{Key, Row, Summary, Work, Worked},
+    store::{Key, Nothing, Row, Summary, Work, Worked},
     telemetry,
 };
 
@@ -128,7 +128,9 @@ impl Pump {
             }
             lane.known.remove(&read.delivery_id);
             lane.used_at = now;
-            if missing.contains(&read.delivery_id) && settlement.action != Action::Delivered {
+            if missing.contains(&read.delivery_id)
+                && !matches!(settlement.action, Action::Delivered | Action::Filtered)
+            {
                 // Somebody has moved it; it may lie below the cursor now.
                 lane.rewind();
             }
@@ -138,8 +140,9 @@ impl Pump {
                     self.set_timer(read.lane);
                 }
                 // Its follower, if it has one, has just become due.
-                Action::Delivered | Action::Bury(_) if read.key_hash.is_some() => lane.ready = true,
-                Action::Delivered | Action::Bury(_) => {}
+                Action::Delivered | Action::Filtered | Action::Bury(_) => {
+                    lane.ready |= read.key_hash.is_some();
+                }
             }
             self.enqueue(read.lane);
         }
@@ -192,7 +195,7 @@ impl Pump {
         let backstop = lane.is_backstop(now);
         let mut reads = Vec::new();
         let mut deliveries = Vec::new();
-        let mut gone = Vec::new();
+        let mut without = Vec::new();
         for row in rows {
             if row.parked || lane.known.contains_key(&row.read.delivery_id) {
                 continue;
@@ -200,10 +203,13 @@ impl Pump {
             if backstop {
                 telemetry::sweep_found(&self.shared.counters, id, row.read.delivery_id);
             }
-            let Some(delivery) = row.delivery else {
-                lane.known.insert(row.read.delivery_id, row.read.due_at);
-                gone.push(row.read);
-                continue;
+            let delivery = match row.delivery {
+                Ok(delivery) => delivery,
+                Err(nothing) => {
+                    lane.known.insert(row.read.delivery_id, row.read.due_at);
+                    without.push((row.read, nothing));
+                    continue;
+                }
             };
             if !trusted || capacity == 0 {
                 // Read and not started: it lies below the cursor now.
@@ -225,9 +231,18 @@ impl Pump {
         }
         telemetry::fetched(&self.shared.counters, reads.len());
         self.launch(id, reads, deliveries, &held);
-        for read in gone {
-            let text = "the event is gone: its partition was dropped, or it was erased";
-            let action = Action::Bury(Reason::EventGone);
+        for (read, nothing) in without {
+            let (action, text) = match nothing {
+                Nothing::Gone => (
+                    Action::Bury(Reason::EventGone),
+                    "the event is gone: its partition was dropped, or it was erased",
+                ),
+                Nothing::Withheld => (
+                    Action::Filtered,
+                    "it has no telemetry that may leave: none was registered, the level forbids it, or its subject is suppressed",
+                ),
+            };
+            telemetry::withheld(&self.shared.counters, &action);
             self.state.settlements.push_back(Settlement::unattempted(read, term, action, text));
         }
     }
@@ -312,10 +327,16 @@ impl Pump {
             return;
         }
         let action = Action::after(answer.verdict, &read, &lane.terms.ladder, rand::random());
-        let (sign, slots) = (Sign::of(&answer), lane.slots());
-        let consequence = lane.health.answered(sign, (sent, now), slots, rand::random());
+        let consequence = if action == Action::Filtered {
+            // Nothing was sent, so it says nothing about the destination.
+            lane.health.unattempted(now);
+            None
+        } else {
+            let (sign, slots) = (Sign::of(&answer), lane.slots());
+            lane.health.answered(sign, (sent, now), slots, rand::random())
+        };
         match answer.verdict {
-            Verdict::RetryAfter(floor) => {
+            Verdict::RetryAfter(floor) | Verdict::Throttled(floor) => {
                 if lane.hold_back(now + floor) {
                     self.hold_back(id, floor);
                     self.set_timer(id);
@@ -328,7 +349,7 @@ impl Pump {
                 let term = lane.term;
                 self.disable(id, term, reason);
             }
-            Verdict::Delivered | Verdict::Retry | Verdict::Refused => {}
+            Verdict::Delivered | Verdict::Filtered | Verdict::Retry | Verdict::Refused => {}
         }
         if let Some(consequence) = consequence {
             self.follow(id, consequence, answer.error.as_deref());

@@ -5,8 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use reqwest::{
-    Client, Response,
+    Body, Client, Response, StatusCode,
     header::{HeaderMap, HeaderName},
 };
 use tidings::{
@@ -99,11 +101,35 @@ impl Caller {
         Attempt { elapsed: started.elapsed(), ..attempt }
     }
 
+    /// Sends one request and returns the answer as it came, of its body the first `bytes_max`.
+    ///
+    /// # Errors
+    ///
+    /// There was no answer in time; the sentence says why.
+    pub(crate) async fn exchange(
+        &self,
+        headers: HeaderMap,
+        body: Bytes,
+        bytes_max: usize,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), String> {
+        let deadline = Instant::now() + self.timeout;
+        let sent = self.send(headers, body, deadline).await;
+        let mut response = sent.map_err(|failure| snippet::cut(failure.to_string()))?;
+        let deadline = deadline.min(Instant::now() + self.inner.settings.body_timeout);
+        let body = snippet::read(&mut response, bytes_max, deadline).await;
+        Ok((response.status(), std::mem::take(response.headers_mut()), body))
+    }
+
+    /// Returns the time, as the formats tell it.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.inner.clock)()
+    }
+
     /// Sends the request and waits for the headers of the answer.
     async fn send(
         &self,
         headers: HeaderMap,
-        body: String,
+        body: impl Into<Body>,
         deadline: Instant,
     ) -> Result<Response, Failure> {
         let settings = &self.inner.settings;

@@ -104,6 +104,7 @@ fn delivery(payload: &str) -> Delivery {
         subscription_id: None,
         attempt: 1,
         first_due_at: event.occurred_at,
+        call: None,
         event,
     }
 }

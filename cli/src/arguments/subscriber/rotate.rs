@@ -28,6 +28,33 @@ pub(crate) struct Rotate {
     pub(crate) key_pair: bool,
 }
 
+/// What a subscriber asks for.
+#[derive(Args, Debug)]
+pub(crate) struct SetCredentials {
+    #[command(flatten)]
+    pub(crate) subscriber: Named,
+
+    #[command(flatten)]
+    pub(crate) given: Given,
+}
+
+/// Credentials, of one kind.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Given {
+    /// A bearer token, or the key of a sink; `-` reads it from standard input
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) bearer: Option<String>,
+
+    /// A name and a password with a colon between; `-` reads them from standard input
+    #[arg(long, value_name = "NAME:PASSWORD")]
+    pub(crate) basic: Option<String>,
+
+    /// None any more
+    #[arg(long)]
+    pub(crate) none: bool,
+}
+
 /// How long old keys sign.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Overlap {

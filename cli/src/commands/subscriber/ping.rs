@@ -2,9 +2,11 @@
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use tidings::{deliverer::Verdict, subscriber};
+use tidings::{analytics::wire::Vendor, deliverer::Verdict, privacy, subscriber};
 use tidings_worker::{
-    Chat, chat,
+    Chat,
+    analytics::Analytics,
+    chat,
     webhook::{KIND, Ping},
 };
 use uuid::Uuid;
@@ -32,7 +34,7 @@ struct Pinged {
     error: Option<String>,
 }
 
-/// Sends a test event to a webhook, or a test message to a chat service, and shows what it answered.
+/// Sends a test event to a webhook or a sink, or a test message to a chat service, and shows what it answered.
 ///
 /// # Errors
 ///
@@ -45,9 +47,11 @@ pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
     let summary = find(&mut tx, &named.tenant.tenant, &named.name).await?.summary;
     let (subscriber_id, name) = (summary.subscriber_id, summary.name);
     let chat = chat::Kind::parse(&summary.kind);
-    if summary.kind != KIND && chat.is_none() {
+    let mut vendors = [Vendor::Segment, Vendor::PostHog].into_iter();
+    let vendor = vendors.find(|vendor| vendor.as_str() == summary.kind);
+    if summary.kind != KIND && chat.is_none() && vendor.is_none() {
         let message = format!(
-            "{}: it is of kind {}, and only webhooks and chat services are pinged",
+            "{}: it is of kind {}, and only webhooks, chat services and sinks are pinged",
             doing(),
             summary.kind
         );
@@ -57,6 +61,7 @@ pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
     let opened = subscriber::open(&mut tx, keyring, subscriber_id).await.with_context(doing)?;
     let gone = || Coded::new(Exit::NotFound, format!("{}: it was removed meanwhile", doing()));
     let opened = opened.ok_or_else(gone)?;
+    let installation = privacy::installation(&mut tx).await.with_context(doing)?;
     // Nothing is held while a stranger takes its time.
     tx.rollback().await?;
     database.close().await?;
@@ -64,9 +69,13 @@ pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
     let webhook = context.webhook(None)?;
     let progress = context.output.progress("waiting for the answer");
     let ping_id = chat.is_none().then(Uuid::new_v4);
-    let ping = match (chat, ping_id) {
+    let ping = match (chat, vendor) {
         (Some(kind), _) => Chat::new(kind, &webhook).ping(&opened).await,
-        (None, ping_id) => webhook.ping(&opened, ping_id.unwrap_or_default()).await,
+        (None, Some(vendor)) => {
+            let sink = Analytics::new(vendor, &webhook, installation);
+            sink.ping(&opened, ping_id.unwrap_or_default()).await
+        }
+        (None, None) => webhook.ping(&opened, ping_id.unwrap_or_default()).await,
     };
     drop(progress);
     let pinged = Pinged::new((subscriber_id, name, ping_id), ping.with_context(doing)?);

@@ -18,6 +18,8 @@ pub(super) struct Attribute {
     pub(super) layers: Vec<Path>,
     /// The path of a variant of `Level`.
     pub(super) level: TokenStream,
+    /// The path of a variant of `Call`.
+    pub(super) call: TokenStream,
     pub(super) audience: Option<Vec<Ident>>,
     pub(super) ordering_key: Option<Ident>,
     pub(super) is_reserved: bool,
@@ -31,6 +33,7 @@ struct Parts {
     scope: Option<Vec<Ident>>,
     layers: Option<Vec<Path>>,
     level: Option<TokenStream>,
+    call: Option<TokenStream>,
     audience: Option<Vec<Ident>>,
     ordering_key: Option<Ident>,
     reserved: Option<()>,
@@ -50,6 +53,7 @@ impl Attribute {
             scope: parts.scope.unwrap_or_default(),
             layers: parts.layers.unwrap_or_default(),
             level: parts.level.unwrap_or_else(|| quote!(Basic)),
+            call: parts.call.unwrap_or_else(|| quote!(Track)),
             audience: parts.audience,
             ordering_key: parts.ordering_key,
             is_reserved: parts.reserved.is_some(),
@@ -66,6 +70,7 @@ impl Parts {
             "scope" => once(meta, &mut self.scope, scope),
             "layers" => once(meta, &mut self.layers, layers),
             "level" => once(meta, &mut self.level, level),
+            "call" => once(meta, &mut self.call, call),
             "audience" => once(meta, &mut self.audience, audience),
             "ordering_key" => {
                 once(meta, &mut self.ordering_key, |meta| meta.value()?.call(Ident::parse_any))
@@ -73,7 +78,7 @@ impl Parts {
             "reserved" => once(meta, &mut self.reserved, |_| Ok(())),
             _ => Err(meta.error(format!(
                 "`{key}` is not known here: an event has `name`, `version`, `scope(..)`, `layers(..)`, \
-                 `level`, `audience(..)` and `ordering_key`"
+                 `level`, `call`, `audience(..)` and `ordering_key`"
             ))),
         }
     }
@@ -138,6 +143,22 @@ fn level(meta: &ParseNestedMeta<'_>) -> syn::Result<TokenStream> {
         _ => "this is not a level: write `security`, `basic`, `enhanced` or `full`",
     };
     Err(syn::Error::new(literal.span(), message))
+}
+
+fn call(meta: &ParseNestedMeta<'_>) -> syn::Result<TokenStream> {
+    let literal: LitStr = meta.value()?.parse()?;
+    match literal.value().as_str() {
+        "track" => Ok(quote!(Track)),
+        "identify" => Ok(quote!(Identify)),
+        "group" => Ok(quote!(Group)),
+        "page" => Ok(quote!(Page)),
+        "screen" => Ok(quote!(Screen)),
+        "alias" => Ok(quote!(Alias)),
+        _ => Err(syn::Error::new(
+            literal.span(),
+            "analytics know no such call: write `track`, `identify`, `group`, `page`, `screen` or `alias`",
+        )),
+    }
 }
 
 fn audience(meta: &ParseNestedMeta<'_>) -> syn::Result<Vec<Ident>> {

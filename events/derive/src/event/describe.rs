@@ -10,7 +10,7 @@ use crate::fields;
 impl Definition<'_> {
     /// Returns `fn describe`.
     pub(super) fn describe(&self) -> TokenStream {
-        let super::Attribute { name, version, level, .. } = &self.attribute;
+        let super::Attribute { name, version, level, call, .. } = &self.attribute;
         let has_telemetry = self.has_telemetry();
         let audience = self.audience();
         let scopes = self.attribute.scope.iter().map(|field| self.key(field));
@@ -38,6 +38,7 @@ impl Definition<'_> {
                     version: #version,
                     audience,
                     level: ::tidings::private::analytics::Level::#level,
+                    call: ::tidings::private::analytics::wire::Call::#call,
                     scopes: ::std::vec![#(::std::string::String::from(#scopes)),*],
                     layers: ::std::vec![#(::std::string::String::from(#layers)),*],
                     schema: #schema,

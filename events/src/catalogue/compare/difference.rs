@@ -58,6 +58,8 @@ pub enum Kind {
     ScopesExtended,
     /// The telemetry view is collected from another level on.
     LevelChanged,
+    /// The event is something else to analytics.
+    CallChanged,
     /// A field was added.
     FieldAdded,
     /// A field that could be absent is always there.
@@ -97,6 +99,7 @@ impl Kind {
             | Self::AudienceWidened
             | Self::ScopesExtended
             | Self::LevelChanged
+            | Self::CallChanged
             | Self::FieldAdded
             | Self::FieldMadeRequired
             | Self::TypeNarrowed

@@ -239,6 +239,7 @@ fn declaration_is_compared_beside_the_schema() {
     scoped.scopes = vec!["shop".to_owned()];
     assert_eq!(entries(&scoped, &base())[0].kind, Kind::ScopesChanged);
     assert_eq!(change(&|new| new.level = "full".to_owned())[0].0, Kind::LevelChanged);
+    assert_eq!(change(&|new| new.call = "page".to_owned())[0].0, Kind::CallChanged);
 }
 
 #[test]

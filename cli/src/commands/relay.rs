@@ -1,0 +1,119 @@
+//! `tidings relay`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use tidings::analytics::HashKeys;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    arguments::{relay::Relay, serve::Session},
+    connection::Place,
+    context::Context,
+    exit::Exit,
+    failure::Coded,
+    hash_keys,
+    output::sheet::Sheet,
+    signals::Signals,
+    telemetry,
+};
+
+/// What the relay borrows: its writers, the look for changes, and the keeping of its tables.
+const CONNECTIONS: u32 = 8;
+
+/// Where it listens, and for whom.
+#[derive(Debug, Serialize)]
+struct Started {
+    version: &'static str,
+    pid: u32,
+    url: String,
+    database: String,
+    anonymous: bool,
+    /// Whether ids of people are kept, as keyed hashes.
+    hashes: bool,
+}
+
+/// Runs a relay until a signal asks it to end.
+pub(crate) async fn run(context: &Context, arguments: &Relay) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    let place = Place::find(&context.global)?;
+    let hashes = install_hash_keys(context, arguments)?;
+    // Says what is wrong with the schema before anybody sends anything.
+    place.open().await?.close().await?;
+    let pool = place.pool(CONNECTIONS, arguments.session == Session::Pooled).await?;
+    let shutdown = CancellationToken::new();
+    let mut builder = tidings_relay::Relay::builder(pool.clone())
+        .anonymous(arguments.anonymous)
+        .level(arguments.level)
+        .requests_kept(arguments.requests_kept)
+        .log_kept(arguments.log_kept);
+    if !arguments.origins.is_empty() {
+        builder = builder.origins(arguments.origins.clone());
+    }
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("listen on {}", arguments.listen))?;
+    let url = format!("http://{}/", listener.local_addr().context("look where it listens")?);
+    let relay = builder.build(shutdown.clone());
+    let serving = axum::serve(listener, relay.router())
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let serving = tokio::spawn(serving.into_future());
+    let started = Started {
+        version: env!("CARGO_PKG_VERSION"),
+        pid: std::process::id(),
+        url,
+        database: place.shown(),
+        anonymous: arguments.anonymous,
+        hashes,
+    };
+    context.output.show(&started, || started.sheet())?;
+
+    let signal = signals.next().await;
+    telemetry::draining(signal, arguments.drain_timeout);
+    shutdown.cancel();
+    let drained = tokio::select! {
+        drained = tokio::time::timeout(arguments.drain_timeout, async {
+            relay.finished().await;
+            serving.await
+        }) => drained.is_ok(),
+        _ = signals.next() => false,
+    };
+    pool.close().await;
+    if drained {
+        return Ok(());
+    }
+    let message = "drain: not every request was answered in time";
+    Err(Coded::new(Exit::Undrained, message).hint("raise --drain-timeout").into())
+}
+
+/// Makes the hash keys those of the process; answers whether there are any.
+fn install_hash_keys(context: &Context, arguments: &Relay) -> Result<bool> {
+    let usual: PathBuf = context.global.data.join(hash_keys::NAME);
+    let path = arguments.hash_key_file.clone().or_else(|| usual.exists().then_some(usual));
+    match path {
+        Some(path) => hash_keys::load(&path)?.install(),
+        None => telemetry::no_hash_keys(),
+    }
+    Ok(HashKeys::installed().is_some())
+}
+
+impl Started {
+    fn sheet(&self) -> Sheet {
+        let keys = if self.anonymous {
+            "asked for, and missing ones taken as anonymous"
+        } else {
+            "asked for"
+        };
+        let people =
+            if self.hashes { "kept as keyed hashes" } else { "left out, without hash keys" };
+        Sheet::new()
+            .heading(format!("tidings {} relays (pid {})", self.version, self.pid))
+            .field("listening", &self.url)
+            .field("database", &self.database)
+            .field("keys", keys)
+            .field("ids of people", people)
+            .field("stop", "Ctrl-C lets what is under way finish; a second one stops at once")
+    }
+}

@@ -1,0 +1,117 @@
+//! `tidings sink`.
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use tidings::{
+    analytics::wire::{Host, Vendor},
+    pattern::Pattern,
+    privacy,
+    secret::Credentials,
+    subscriber::{self, NewSubscriber},
+    subscription::{self, Wanted},
+};
+use tidings_worker::analytics::{Analytics, Config};
+use uuid::Uuid;
+
+use super::subscriber::secret_text;
+use crate::{
+    arguments::sink::{AddSink, SinkCommand},
+    context::{Context, random},
+    output::sheet::Sheet,
+};
+
+/// What adding came to.
+#[derive(Serialize)]
+struct Added {
+    subscriber_id: i32,
+    name: String,
+    kind: &'static str,
+    subscription_ids: Vec<i32>,
+    level: tidings::Level,
+    /// Something that a person should know of the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
+    #[serde(skip)]
+    subscribed: String,
+}
+
+/// Does what `command` says.
+pub(crate) async fn run(context: &Context, command: &SinkCommand) -> Result<()> {
+    match command {
+        SinkCommand::Add(add) => self::add(context, add).await,
+    }
+}
+
+async fn add(context: &Context, add: &AddSink) -> Result<()> {
+    let name = &add.name;
+    let doing = || format!("add the sink `{name}`");
+    let vendor = Vendor::from(add.kind);
+    let new = new(vendor, add).with_context(doing)?;
+    let patterns: Vec<Pattern> = add
+        .patterns
+        .iter()
+        .map(|text| Pattern::parse(text))
+        .collect::<Result<_, _>>()
+        .with_context(doing)?;
+    let policy = context.global.policy();
+    new.check(&policy).with_context(doing)?;
+    // Its name is nothing that a configuration depends on.
+    let sink = Analytics::new(vendor, &context.webhook(None)?, Uuid::max());
+    sink.check(&new.config).await.with_context(doing)?;
+
+    let keys = context.keys()?;
+    let keyring = keys.as_ref().map(|keys| &keys.keyring);
+    let mut database = context.open().await?;
+    let mut tx = database.begin().await?;
+    let added = subscriber::add(&mut tx, keyring, &mut random(), &policy, new).await;
+    let subscriber_id = added.with_context(doing)?.subscriber_id;
+    let mut subscription_ids = Vec::with_capacity(patterns.len());
+    for pattern in &patterns {
+        let wanted = Wanted::new(pattern.clone());
+        let added = subscription::add(&mut tx, subscriber_id, &wanted).await.with_context(doing)?;
+        subscription_ids.push(added.subscription_id);
+    }
+    let level = privacy::level(&mut tx).await?;
+    tidings::commit(tx).await?;
+    database.close().await?;
+    let host = Host::parse(&add.host).unwrap_or_default();
+    let added = Added {
+        subscriber_id,
+        name: name.clone(),
+        kind: vendor.as_str(),
+        subscription_ids,
+        level,
+        warning: host.warning(vendor),
+        subscribed: patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join(", "),
+    };
+    context.output.show(&added, || added.sheet())
+}
+
+fn new(vendor: Vendor, add: &AddSink) -> Result<NewSubscriber> {
+    let config = Config {
+        host: Some(add.host.clone()),
+        consent: add.consent.iter().cloned().collect(),
+        gzip: add.gzip,
+        timeout_ms: add.timeout.and_then(|timeout| u64::try_from(timeout.as_millis()).ok()),
+        protocol: add.protocol.clone(),
+        group_type: add.group_type.clone(),
+    };
+    let config = serde_json::to_value(config).context("write the configuration as JSON")?;
+    let key = secret_text(&add.key)?;
+    let credentials = Credentials::bearer(key.trim()).context("read the key")?;
+    let new = NewSubscriber::sink(&add.name, vendor.as_str(), config);
+    Ok(NewSubscriber { credentials: Some(credentials), ..new })
+}
+
+impl Added {
+    fn sheet(&self) -> Sheet {
+        let Self { subscriber_id, name, kind, level, .. } = self;
+        Sheet::new()
+            .heading(format!("sink {name} added (id {subscriber_id})"))
+            .field("kind", kind)
+            .field("told of", &self.subscribed)
+            .field("level", format!("{level}; `tidings level` changes what is collected"))
+            .maybe("warning", self.warning.as_ref())
+            .field("", format!("`tidings subscriber ping {name}` tries it"))
+    }
+}
