@@ -14,6 +14,9 @@ use crate::{
     refusal::Refusal,
 };
 
+/// How often a body is in memory while it comes: once in the connection's buffers, once as a whole.
+const COPIES: usize = 2;
+
 /// What a body is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Media {
@@ -77,10 +80,13 @@ pub(crate) async fn read(
         Encoding::Gzip | Encoding::Deflate => limits.compressed_bytes_max,
     };
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > max) {
+    let length: usize = length.and_then(|length| length.parse().ok()).unwrap_or(0);
+    if length > max {
         return Err(limits.body_too_large());
     }
-    let collected = collect(body, max, limits, room);
+    // Before the first byte: whoever is let in can finish, and many large bodies do not starve each other half-way.
+    room.grow(length.saturating_mul(COPIES))?;
+    let collected = collect(body, length, max, limits, room);
     let body = tokio::time::timeout(limits.body_timeout, collected).await.map_err(|_| {
         let message = "the body took too long; send smaller batches";
         Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)
@@ -88,28 +94,37 @@ pub(crate) async fn read(
     Ok((media, inflate(encoding, body, limits, room)?))
 }
 
-async fn collect(body: Body, max: usize, limits: &Limits, room: &Room) -> Result<Bytes, Refusal> {
+/// Collects a body for which there is room for `announced` bytes, and asks for more where there are more.
+async fn collect(
+    body: Body,
+    announced: usize,
+    max: usize,
+    limits: &Limits,
+    room: &Room,
+) -> Result<Bytes, Refusal> {
     let mut chunks = body.into_data_stream();
-    let mut first: Option<Bytes> = None;
-    let mut all = BytesMut::new();
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    let mut granted = announced;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Refusal::malformed("broken_body", "the body breaks off"))?;
-        room.grow(chunk.len())?;
-        let so_far = first.as_ref().map_or(all.len(), Bytes::len);
-        if so_far + chunk.len() > max {
+        let bytes = first.len() + all.len() + chunk.len();
+        if bytes > max {
             return Err(limits.body_too_large());
         }
+        room.grow(bytes.saturating_sub(granted).saturating_mul(COPIES))?;
+        granted = granted.max(bytes);
         // Most bodies are one chunk, and that is not copied.
-        if so_far == 0 {
-            first = Some(chunk);
+        if first.is_empty() && all.is_empty() {
+            first = chunk;
             continue;
         }
-        if let Some(first) = first.take() {
-            all.extend_from_slice(&first);
+        if all.is_empty() {
+            all.reserve(announced.max(bytes));
+            all.extend_from_slice(&std::mem::take(&mut first));
         }
         all.extend_from_slice(&chunk);
     }
-    Ok(first.unwrap_or_else(|| all.freeze()))
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 fn unsupported() -> Refusal {
@@ -170,6 +185,18 @@ mod tests {
         assert_eq!(outcome(announced, Body::empty()).await, Err("body_too_large"));
         let gzip = headers(header::CONTENT_ENCODING, "gzip");
         assert_eq!(outcome(gzip, "123456".into()).await, Err("body_too_large"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn body_that_has_no_room_is_turned_away_before_its_first_byte() {
+        let room = Gate::new(1, 100).enter().unwrap();
+        let announced = headers(header::CONTENT_LENGTH, "60");
+        let never = Body::from_stream(stream::pending::<Result<Bytes, axum::Error>>());
+        let refusal = read_json(&announced, never, &Limits::default(), &room).await.unwrap_err();
+        assert_eq!(refusal.code, "overloaded");
+        let chunked = Body::from_stream(stream::iter([Ok::<_, axum::Error>("x".repeat(60))]));
+        let refusal = read_json(&HeaderMap::new(), chunked, &Limits::default(), &room).await;
+        assert_eq!(refusal.unwrap_err().code, "overloaded");
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,21 +3,24 @@
 use axum::http::{HeaderMap, header};
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-/// Returns the key of `authorization`: a bearer token, or the user name of Basic, which is where Segment's clients put
-/// it; the password where there is no user name.
-pub(crate) fn of_header(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, credentials) = value.trim().split_once(' ')?;
+/// Returns what may be the key in `authorization`: a bearer token, or the user name of Basic, which is where Segment's
+/// clients put it, and then the password.
+pub(crate) fn of_header(headers: &HeaderMap) -> Vec<String> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some((scheme, credentials)) = value.and_then(|value| value.trim().split_once(' ')) else {
+        return Vec::new();
+    };
     let credentials = credentials.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Some(credentials.to_owned());
+        return vec![credentials.to_owned()];
     }
     if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
+        return Vec::new();
     }
-    let decoded = String::from_utf8(BASE64_STANDARD.decode(credentials).ok()?).ok()?;
-    let (user, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
-    Some(if user.is_empty() { password } else { user }.to_owned())
+    let decoded = BASE64_STANDARD.decode(credentials).ok();
+    let decoded = decoded.and_then(|decoded| String::from_utf8(decoded).ok()).unwrap_or_default();
+    let parts = decoded.splitn(2, ':').filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
 }
 
 /// Returns whether the browser says that its person does not want to be observed: Global Privacy Control, or Do Not
@@ -42,18 +45,19 @@ mod tests {
     #[test]
     fn key_is_found_in_each_form_of_authorization() {
         for (value, expected) in [
-            ("Bearer tk_a", Some("tk_a")),
-            ("bearer  tk_a ", Some("tk_a")),
-            ("Basic dGtfYTo=", Some("tk_a")),
-            ("Basic dGtfYQ==", Some("tk_a")),
-            ("Basic OnRrX2E=", Some("tk_a")),
-            ("Basic !", None),
-            ("Digest tk_a", None),
-            ("tk_a", None),
+            ("Bearer tk_a", &["tk_a"] as &[_]),
+            ("bearer  tk_a ", &["tk_a"]),
+            ("Basic dGtfYTo=", &["tk_a"]),
+            ("Basic dGtfYQ==", &["tk_a"]),
+            ("Basic OnRrX2E=", &["tk_a"]),
+            ("Basic dTp0a19h", &["u", "tk_a"]),
+            ("Basic !", &[]),
+            ("Digest tk_a", &[]),
+            ("tk_a", &[]),
         ] {
-            let headers =
-                HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))]);
-            assert_eq!(of_header(&headers).as_deref(), expected, "{value}");
+            let value = HeaderValue::from_static(value);
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.clone())]);
+            assert_eq!(of_header(&headers), expected, "{value:?}");
         }
         assert_eq!(of_query("a=b&key=tk_a", "key").as_deref(), Some("tk_a"));
     }

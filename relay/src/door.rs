@@ -30,6 +30,9 @@ use crate::{
     watch::Watcher,
 };
 
+/// What a request takes besides its body: the buffers of its connection, its headers and its task.
+const REQUEST_BYTES: usize = 16 * 1024;
+
 /// What the routes of a relay share.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -85,6 +88,7 @@ async fn visit(
         return Ok(answer);
     }
     let room = Arc::new(state.gate.enter()?);
+    room.grow(REQUEST_BYTES)?;
     let snapshot = state.watcher.snapshot().await?;
     let (parts, body) = request.into_parts();
     let visit = Visit {
@@ -113,29 +117,29 @@ impl Visit {
         }
     }
 
-    /// Returns whose request it is: by the key of the header or the query, or else by the one in the body.
+    /// Returns whose request it is: by a key in the header, the query or the body.
     ///
     /// A relay that takes requests without a key takes those with an unknown one in the same way, because many clients
     /// cannot be told to send none.
     pub(crate) async fn channel(&mut self, of_body: Option<&str>) -> Result<Arc<Channel>, Refusal> {
-        let key = credential::of_header(&self.headers)
-            .or_else(|| credential::of_query(&self.query, "key"))
-            .or_else(|| of_body.map(str::to_owned));
-        if let Some(key) = &key {
-            if let Some(channel) = self.snapshot.channel(key) {
-                return Ok(channel);
-            }
+        let mut keys = credential::of_header(&self.headers);
+        keys.extend(credential::of_query(&self.query, "key"));
+        keys.extend(of_body.map(str::to_owned));
+        // Some clients cannot be told to send no token, so any of them may be the key.
+        let known = |snapshot: &Snapshot| keys.iter().find_map(|key| snapshot.channel(key));
+        if let Some(channel) = known(&self.snapshot) {
+            return Ok(channel);
+        }
+        if keys.iter().any(|key| key.starts_with(key::PREFIX)) {
             // It may have been added a moment ago.
-            if key.starts_with(key::PREFIX) {
-                self.look_again().await?;
-                if let Some(channel) = self.snapshot.channel(key) {
-                    return Ok(channel);
-                }
+            self.look_again().await?;
+            if let Some(channel) = known(&self.snapshot) {
+                return Ok(channel);
             }
         }
         match self.snapshot.anonymous().filter(|_| self.state.anonymous) {
             Some(channel) => Ok(channel),
-            None if key.is_some() => Err(Refusal::unauthorized("the key is unknown or revoked")),
+            None if !keys.is_empty() => Err(Refusal::unauthorized("the key is unknown or revoked")),
             None => Err(Refusal::unauthorized(
                 "there is no key; send it as a bearer token, or as the user name of Basic",
             )),

@@ -25,7 +25,7 @@ use crate::{Error, Result, gate::Room, metrics::Metrics, refusal::Refusal, store
 const GROUP_ROWS_MAX: usize = 4096;
 
 /// How many bytes are written in one call, unless a single request has more.
-const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How often a call is repeated that the database rolled back because of another one.
 const COLLISIONS_MAX: u32 = 3;

@@ -121,7 +121,10 @@ impl Intake {
                     "message_id_conflict",
                     "the message id was used for another event; give each event an id of its own",
                 )),
-                Written::Refused(_) => unknown("the event"),
+                Written::Refused(_) => Outcome::Filtered {
+                    code: "unknown_event",
+                    message: "its type is not in the catalogue any more".to_owned(),
+                },
             });
         let outcomes = self.outcomes.into_iter();
         Ok(outcomes.filter_map(|outcome| outcome.or_else(|| registered.next())).collect())

@@ -40,7 +40,7 @@ pub struct Limits {
     pub event_bytes_max: usize,
     /// How many requests are in hand at a time; 4096.
     pub buffer_requests_max: usize,
-    /// How many bytes they take, bodies and what is made of them; 64 MiB.
+    /// How many bytes they take, with the buffers of their connections and what is made of them; 32 MiB.
     pub buffer_bytes_max: usize,
 }
 
@@ -60,7 +60,7 @@ impl Default for Limits {
             posthog_events_max: 2500,
             event_bytes_max: 32_000,
             buffer_requests_max: 4096,
-            buffer_bytes_max: 64 * 1024 * 1024,
+            buffer_bytes_max: 32 * 1024 * 1024,
         }
     }
 }

@@ -18,6 +18,9 @@ use crate::{
 const FLUSH_INTERVAL_MS: u32 = 5000;
 const FLUSH_COUNT: u32 = 20;
 
+/// What PostHog's browser SDK loads as a script, with a place for the settings.
+const REMOTE_CONFIG_SCRIPT: &str = include_str!("posthog/config.js");
+
 /// Answers such a question; `None` for everything else.
 pub(crate) fn answer(state: &State, operation: Operation) -> Option<Response> {
     let Operation::Operator(operator) = operation else {
@@ -35,11 +38,7 @@ pub(crate) fn answer(state: &State, operation: Operation) -> Option<Response> {
         Operator::Flags => json_response(StatusCode::OK, &flags()),
         Operator::RemoteConfig => json_response(StatusCode::OK, &remote_config()),
         Operator::RemoteConfigScript => {
-            let config = remote_config();
-            // The client reads its settings from there, whatever its token.
-            let script = format!(
-                "window._POSTHOG_REMOTE_CONFIG = window._POSTHOG_REMOTE_CONFIG || {{}};\n(function () {{\n  var config = {config};\n  var match = /\\/array\\/([^/]+)\\/config\\.js/.exec((document.currentScript || {{}}).src || '');\n  if (match) window._POSTHOG_REMOTE_CONFIG[decodeURIComponent(match[1])] = {{ config: config, siteApps: [] }};\n}})();\n"
-            );
+            let script = REMOTE_CONFIG_SCRIPT.replace("__CONFIG__", &remote_config().to_string());
             content(StatusCode::OK, "text/javascript; charset=utf-8", script)
         }
         Operator::Ignored => json_response(StatusCode::OK, &json!({"status": 1, "ignored": true})),

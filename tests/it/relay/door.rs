@@ -115,7 +115,7 @@ async fn pages_of_every_origin_may_send_unless_origins_are_named() {
 
 #[tokio::test]
 async fn full_relay_turns_away_and_takes_again_when_there_is_room() {
-    let limits = Limits { buffer_bytes_max: 4000, ..Limits::default() };
+    let limits = Limits { buffer_bytes_max: 20_000, ..Limits::default() };
     let door = Door::with(|builder| builder.anonymous(true).limits(limits)).await;
     let padded = format!("{}{}", event(), " ".repeat(3000));
     for path in ["/analytics", "/v1/track", "/capture/"] {

@@ -44,6 +44,10 @@ async fn key_is_taken_in_every_place_where_clients_put_it() {
     let bare = json!([{"event": "cart:opened", "properties": {"token": *key, "distinct_id": "u"}}]);
     assert_eq!(door.send("/e/", &bare).await.0, OK);
     assert_eq!(door.send("/e/", &json!([track])).await.0, 401);
+    // DIGIT's client sends a token that cannot be changed.
+    let path = format!("/v1/telemetry?key={}", *key);
+    let sent = door.post(&path).bearer_auth("XXXX").body(r#"{"events":[{"n":1}]}"#);
+    assert_eq!(read(sent.send().await.unwrap()).await.0, OK);
 }
 
 #[tokio::test]

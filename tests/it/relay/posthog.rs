@@ -109,5 +109,9 @@ async fn questions_of_the_clients_are_answered_harmlessly() {
     }
     let script = door.client.get(door.url("/array/phc_x/config.js")).send().await.unwrap();
     assert!(script.headers()["content-type"].to_str().unwrap().starts_with("text/javascript"));
-    assert!(script.text().await.unwrap().contains("_POSTHOG_REMOTE_CONFIG"));
+    let script = script.text().await.unwrap();
+    assert!(
+        script.contains("_POSTHOG_REMOTE_CONFIG") && !script.contains("__CONFIG__"),
+        "{script}"
+    );
 }
