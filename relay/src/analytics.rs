@@ -15,7 +15,7 @@ use tidings_analytics::Level;
 use crate::{
     body,
     door::Visit,
-    identity,
+    identity::{self, Identity},
     intake::{self, Happening, Intake, Outcome},
     json, moment,
     protocol::json_response,
@@ -149,8 +149,13 @@ fn read(
         }
     };
     let consent = identity::consent(members.get("consent")).or_else(|| common.consent.clone());
+    let identity = Identity {
+        user: identity::id(members.get("user_id")),
+        anonymous: identity::id(members.get("anonymous_id")),
+        ..Identity::default()
+    };
     let happening =
-        Happening { properties, message_id, occurred_at, consent, ..Happening::default() };
+        Happening { properties, message_id, occurred_at, consent, identity, ..Happening::default() };
     Ok((name, version, happening))
 }
 
@@ -194,4 +199,23 @@ fn many(outcomes: &[Outcome]) -> Response {
     });
     let status = if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     json_response(status, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_a_person_and_a_device_are_read_beside_the_properties() {
+        let common = Common { sent_at: None, consent: None };
+        let read = |item: &str| {
+            let item = RawValue::from_string(item.to_owned()).unwrap();
+            super::read(&item, &common, DateTime::UNIX_EPOCH).unwrap().2
+        };
+        let happening = read(r#"{"event": "cart:opened", "anonymous_id": "d1", "user_id": 7}"#);
+        assert_eq!(happening.identity.anonymous.as_deref(), Some("d1"));
+        assert_eq!(happening.identity.user.as_deref(), Some("7"));
+        let happening = read(r#"{"event": "cart:opened", "anonymous_id": {}, "user_id": ""}"#);
+        assert_eq!(happening.identity, Identity::default());
+    }
 }

@@ -165,6 +165,8 @@ fn schemas() -> Value {
         "version": {"type": "integer", "description": "Of the type; the latest if it is left out."},
         "properties": {"type": "object", "description": "By the schema of the type; others are left out."},
         "message_id": {"type": "string", "minLength": 1, "maxLength": 200, "description": "The same id is the same event."},
+        "anonymous_id": {"type": "string", "description": "Of a device or browser; kept as a keyed hash."},
+        "user_id": {"type": "string", "description": "Of a person; kept as a keyed hash."},
         "timestamp": {"type": "string", "format": "date-time"},
         "sent_at": {"type": "string", "format": "date-time"},
         "consent": {"type": "object", "additionalProperties": {"type": "boolean"}},
