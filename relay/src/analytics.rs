@@ -154,8 +154,7 @@ fn read(
         anonymous: identity::id(members.get("anonymous_id")),
         ..Identity::default()
     };
-    let happening =
-        Happening { properties, message_id, occurred_at, consent, identity, ..Happening::default() };
+    let happening = Happening { properties, message_id, occurred_at, identity, consent };
     Ok((name, version, happening))
 }
 
