@@ -5,7 +5,10 @@ join tidings.subscription u using (pattern_id)
 join tidings.subscriber s using (subscriber_id)
 where u.deleted_at is null
   and not exists (
-    select from tidings.event_type t where t.retired_at is null and p.pattern_id = any(t.patterns)
+    select from tidings.event_type t
+    where t.retired_at is null
+      -- Those of sinks are matched apart.
+      and (p.pattern_id = any(t.patterns) or p.view = 'telemetry' and tidings.pattern_matches(p.pattern, t.type))
   )
 group by p.pattern
 order by p.pattern

@@ -51,6 +51,8 @@ async fn sink_is_added_shown_pinged_and_given_another_key() {
         run(&on(&database).args(["subscriber", "show", "analytics", "--json"])).await.json();
     assert_eq!((&shown["view"], &shown["kind"]), (&json!("telemetry"), &json!("segment")));
     assert_eq!(shown["subscriptions"][0]["pattern"], "**");
+    let report = run(&on(&database).args(["doctor", "--json"])).await;
+    assert!(!report.stdout.contains("pattern_unmatched"), "{report:?}");
     run(&on(&database).args(["subscriber", "ping", "analytics", "--json"])).await.json();
     let words = ["subscriber", "credentials", "analytics", "--bearer", "n3w", "--json"];
     let set = run(&on(&database).args(words)).await.json();
