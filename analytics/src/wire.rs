@@ -57,6 +57,7 @@ pub use self::{
     sink::Sink,
     size::TooLarge,
     text::{Id, Name},
+    wait::retry_after,
 };
 
 pub(crate) use self::size::bytes;

@@ -11,7 +11,7 @@ use axum::{body::Body, http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
-use tidings_analytics::Level;
+use tidings_analytics::{Level, wire::Call};
 
 use crate::{
     body, credential,
@@ -23,7 +23,6 @@ use crate::{
     raw,
     refusal::Refusal,
     segment::{find, report},
-    snapshot::Call,
 };
 
 /// What stands around the events of a batch, and in a single event.

@@ -8,12 +8,12 @@ use axum::{
     http::{Method, StatusCode},
     routing::{MethodFilter, MethodRouter},
 };
+use tidings_analytics::wire::Call;
 
 use crate::{
     door::{self, State},
     protocol::Protocol,
     refusal::Refusal,
-    snapshot::Call,
 };
 
 /// What a route does.

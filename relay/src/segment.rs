@@ -11,6 +11,7 @@ use axum::{body::Body, http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
+use tidings_analytics::wire::Call;
 
 use crate::{
     body,
@@ -20,7 +21,7 @@ use crate::{
     json, moment,
     protocol::json_response,
     refusal::Refusal,
-    snapshot::{Call, Snapshot, Type},
+    snapshot::{Snapshot, Type},
 };
 
 /// How many results are told one by one; the counts hold for all.
@@ -139,12 +140,13 @@ fn read(
     let members: Map<String, Value> = serde_json::from_str(item.get())
         .map_err(|_| Refusal::invalid("invalid_event", "a call is a JSON object"))?;
     let text = |name: &str| members.get(name).and_then(Value::as_str);
-    let call = call.or_else(|| text("type").and_then(Call::parse)).ok_or_else(|| {
-        Refusal::invalid(
-            "invalid_type",
-            "`type` is none of track, identify, group, page, screen, alias",
-        )
-    })?;
+    let call =
+        call.or_else(|| text("type").and_then(|call| call.parse().ok())).ok_or_else(|| {
+            Refusal::invalid(
+                "invalid_type",
+                "`type` is none of track, identify, group, page, screen, alias",
+            )
+        })?;
     let name = text(if call == Call::Track { "event" } else { "name" });
     let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
     if call == Call::Track && name.is_none() {

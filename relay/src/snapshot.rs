@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use tidings_analytics::Level;
+use tidings_analytics::{Level, wire::Call};
 
 use crate::{
     channel::ANONYMOUS,
@@ -11,38 +11,6 @@ use crate::{
     store::{ChannelRow, TypeRow},
     telemetry,
 };
-
-/// Which call of analytics an event type is.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Call {
-    Track,
-    Identify,
-    Group,
-    Page,
-    Screen,
-    Alias,
-}
-
-impl Call {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Track, Self::Identify, Self::Group, Self::Page, Self::Screen, Self::Alias];
-
-    /// Returns the word that is stored, and that Segment uses.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Track => "track",
-            Self::Identify => "identify",
-            Self::Group => "group",
-            Self::Page => "page",
-            Self::Screen => "screen",
-            Self::Alias => "alias",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|call| call.as_str() == text)
-    }
-}
 
 /// One version of an event type.
 #[derive(Debug)]
@@ -98,7 +66,7 @@ impl Snapshot {
                 for_clients: row.audience.iter().any(|audience| audience == "client"),
                 // A word of a later version is taken for the highest level: rather too little leaves than too much.
                 level: row.level.parse().unwrap_or(Level::Full),
-                call: Call::parse(&row.call).unwrap_or(Call::Track),
+                call: row.call.parse().unwrap_or_default(),
                 schema,
                 text: row.schema,
             });

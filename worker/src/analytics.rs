@@ -131,5 +131,5 @@ impl fmt::Debug for Analytics {
 /// Returns the deliverers of every service, which share the HTTP client and the rules of `webhook`.
 #[must_use]
 pub fn all(webhook: &Webhook, installation: Uuid) -> [Analytics; 2] {
-    [Vendor::Segment, Vendor::PostHog].map(|vendor| Analytics::new(vendor, webhook, installation))
+    Vendor::ALL.map(|vendor| Analytics::new(vendor, webhook, installation))
 }

@@ -39,7 +39,7 @@ pub struct Check {
 impl Default for Check {
     /// The limits of Segment, which are the narrowest, and of PostHog, with 2 KiB for the context.
     fn default() -> Self {
-        Self::new([Vendor::Segment, Vendor::PostHog].map(|vendor| (vendor, vendor.limits())))
+        Self::new(Vendor::ALL.map(|vendor| (vendor, vendor.limits())))
     }
 }
 

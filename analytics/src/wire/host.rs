@@ -14,6 +14,9 @@ pub enum Vendor {
 }
 
 impl Vendor {
+    /// All services.
+    pub const ALL: [Self; 2] = [Self::Segment, Self::PostHog];
+
     /// Returns the word that stands in ids and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -25,11 +25,7 @@ pub(super) fn asked(headers: &HeaderMap, now: SystemTime, max: Duration) -> Opti
         (value.len() <= CHARS_MAX).then_some(value)
     };
     let until = |time: SystemTime| time.duration_since(now).unwrap_or_default();
-    let retry_after = text(RETRY_AFTER.as_str()).and_then(|value| {
-        seconds(value)
-            .map(Duration::from_secs)
-            .or_else(|| Some(until(httpdate::parse_http_date(value).ok()?)))
-    });
+    let retry_after = text(RETRY_AFTER.as_str()).and_then(|value| retry_after(value, now));
     let reset = || {
         let number = seconds(text(RATE_LIMIT_RESET)?)?;
         if number < UNIX_TIME_MIN {
@@ -40,6 +36,17 @@ pub(super) fn asked(headers: &HeaderMap, now: SystemTime, max: Duration) -> Opti
     };
     let wait = retry_after.or_else(reset)?.min(max);
     (!wait.is_zero()).then_some(wait)
+}
+
+/// Returns how long `value`, that of a `Retry-After` header, asks to wait from `now` on, however long that is.
+///
+/// It is a number of seconds (a fraction is tolerated and rounded up) or an HTTP date, past ones being no wait at all.
+/// Everything else is no request to wait.
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    seconds(value).map(Duration::from_secs).or_else(|| {
+        let date = httpdate::parse_http_date(value).ok()?;
+        Some(date.duration_since(now).unwrap_or_default())
+    })
 }
 
 /// Reads digits, and perhaps a full stop and digits; `inf`, `1e30`, signs and the like are no number here.

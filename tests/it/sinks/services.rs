@@ -23,7 +23,7 @@ use tidings::{
     subscriber::{self, NewSubscriber, State},
 };
 use tidings_tests::{Gate, Received, Receiver, Reply, SOON, eventually, world::Guard};
-use tidings_worker::{Webhook, Worker, analytics::Analytics, webhook::Settings};
+use tidings_worker::{Builder, Webhook, Worker, analytics::Analytics, webhook::Settings};
 use uuid::Uuid;
 
 use super::{ORDER, Stage, subscribe};
@@ -79,6 +79,10 @@ impl Service {
     }
 
     pub(super) async fn worker(&self) -> Guard {
+        self.worker_with(|builder| builder).await
+    }
+
+    async fn worker_with(&self, change: impl FnOnce(Builder) -> Builder) -> Guard {
         let world = &self.stage.world;
         let webhook = Webhook::builder().settings(self.settings.clone()).build().unwrap();
         let mut conn = world.pool.acquire().await.unwrap();
@@ -89,7 +93,13 @@ impl Service {
         };
         let sink = Analytics::new(self.vendor, &webhook, installation).context(Arc::new(context));
         let builder = Worker::builder(world.pool.clone()).deliverer(sink);
-        world.worker_with(builder.keyring(self.keyring.clone())).await
+        world.worker_with(change(builder.keyring(self.keyring.clone()))).await
+    }
+
+    /// Gives up after the first counted failure.
+    async fn once(&self) {
+        let retry = r#"{"delays_s": [0], "attempts_max": 1, "age_max_s": 0}"#;
+        self.stage.world.set_retry(self.id, retry).await;
     }
 
     /// Registers orders with one to `count` items.
@@ -439,23 +449,4 @@ async fn configuration_that_cannot_be_used_says_what_to_do() {
     }
     segment.check(&json!({})).await.unwrap();
     posthog.check(&json!({"host": "eu", "protocol": "v1", "group_type": "team"})).await.unwrap();
-}
-
-impl Service {
-    async fn worker_with(
-        &self,
-        change: impl FnOnce(tidings_worker::Builder) -> tidings_worker::Builder,
-    ) -> Guard {
-        let world = &self.stage.world;
-        let webhook = Webhook::builder().settings(self.settings.clone()).build().unwrap();
-        let sink = Analytics::new(self.vendor, &webhook, Uuid::from_u128(7));
-        let builder = Worker::builder(world.pool.clone()).deliverer(sink);
-        world.worker_with(change(builder.keyring(self.keyring.clone()))).await
-    }
-
-    /// Gives up after the first counted failure.
-    async fn once(&self) {
-        let retry = r#"{"delays_s": [0], "attempts_max": 1, "age_max_s": 0}"#;
-        self.stage.world.set_retry(self.id, retry).await;
-    }
 }

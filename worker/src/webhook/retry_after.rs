@@ -4,6 +4,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use tidings::analytics::wire;
+
 /// The longest wait that is granted; who asks for more is asked again after a day.
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
@@ -19,24 +21,7 @@ pub(super) fn parse(value: &[u8], now: SystemTime) -> Option<Duration> {
         return None;
     }
     let text = str::from_utf8(value).ok()?.trim();
-    let wait = seconds(text).or_else(|| {
-        let date = httpdate::parse_http_date(text).ok()?;
-        Some(date.duration_since(now).unwrap_or_default())
-    });
-    wait.map(|wait| wait.min(RETRY_AFTER_MAX))
-}
-
-/// Reads digits, and perhaps a full stop and digits; `inf`, `1e30`, signs and the like are no number here.
-fn seconds(text: &str) -> Option<Duration> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    // More digits than fit are more seconds than a day has.
-    let seconds = whole.parse::<u64>().unwrap_or(u64::MAX);
-    let rounded = u64::from(fraction.bytes().any(|digit| digit != b'0'));
-    Some(Duration::from_secs(seconds.saturating_add(rounded)))
+    wire::retry_after(text, now).map(|wait| wait.min(RETRY_AFTER_MAX))
 }
 
 #[cfg(test)]

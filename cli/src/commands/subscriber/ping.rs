@@ -47,8 +47,7 @@ pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
     let summary = find(&mut tx, &named.tenant.tenant, &named.name).await?.summary;
     let (subscriber_id, name) = (summary.subscriber_id, summary.name);
     let chat = chat::Kind::parse(&summary.kind);
-    let mut vendors = [Vendor::Segment, Vendor::PostHog].into_iter();
-    let vendor = vendors.find(|vendor| vendor.as_str() == summary.kind);
+    let vendor = Vendor::ALL.into_iter().find(|vendor| vendor.as_str() == summary.kind);
     if summary.kind != KIND && chat.is_none() && vendor.is_none() {
         let message = format!(
             "{}: it is of kind {}, and only webhooks, chat services and sinks are pinged",
