@@ -9,6 +9,7 @@ pub mod error;
 mod gate;
 mod gather;
 mod identity;
+mod incoming;
 mod inflate;
 mod intake;
 mod json;
@@ -27,6 +28,7 @@ mod relay;
 mod route;
 mod schema;
 mod segment;
+mod serve;
 mod snapshot;
 mod store;
 mod telemetry;
@@ -38,4 +40,5 @@ pub use self::{
     limits::Limits,
     openapi::openapi,
     relay::{Builder, Relay},
+    serve::serve,
 };
