@@ -9,15 +9,12 @@ const PAUSE_MS_MAX = 5 * 60_000;
 /** Nobody means more than a day by `Retry-After`. */
 const RETRY_AFTER_MS_MAX = 24 * 60 * 60_000;
 
-/** What becomes of a batch. */
-export type Verdict =
-  | { kind: "done" }
-  /** Send it again, after this many milliseconds; `told` where the relay has said when. */
-  | { kind: "later"; ms: number; told: boolean }
-  /** Send its halves. */
-  | { kind: "halve" }
-  /** Keep it and do not send it again. */
-  | { kind: "aside" };
+/**
+ * What becomes of a batch: it is done, its halves are sent, or it is kept `aside` and not sent again.
+ *
+ * Or it is sent again, after so many milliseconds; `told` where the relay has said when.
+ */
+export type Verdict = "done" | "halve" | "aside" | { ms: number; told: boolean };
 
 /** What is known of an answer. A status of 0 is no answer. */
 export interface Answer {
@@ -36,29 +33,27 @@ export function retryAfter(value: string | null | undefined, now: number): numbe
 
 /** Returns what follows from an answer to a batch, after `failures` failures in a row; `chance` is from 0 to 1. */
 export function decide(
-  answer: Answer,
-  batch: Pick<Batch, "route" | "count">,
+  { status, retryAfter: asked }: Answer,
+  { route, count }: Pick<Batch, "route" | "count">,
   failures: number,
   now: number,
   chance: number,
 ): Verdict {
-  const { status } = answer;
   if (status >= 200 && status < 300) {
-    return { kind: "done" };
+    return "done";
   }
-  const bad = status === 400 || status === 415 || status === 422;
   // One call that is refused must not take the others of its batch along.
-  if (status === 413 || (bad && status !== 415 && batch.route === "analytics")) {
-    return { kind: batch.count > 1 ? "halve" : "aside" };
+  if (status === 413 || (route === "analytics" && (status === 400 || status === 422))) {
+    return count > 1 ? "halve" : "aside";
   }
-  if (bad) {
-    return { kind: "aside" };
+  if (status === 400 || status === 415 || status === 422) {
+    return "aside";
   }
-  const told = status === 429 || status === 503 ? retryAfter(answer.retryAfter, now) : undefined;
+  const told = status === 429 || status === 503 ? retryAfter(asked, now) : undefined;
   if (told !== undefined) {
     // A little later, and not all at once.
-    return { kind: "later", ms: Math.round(told * (1 + chance / 10)), told: true };
+    return { ms: Math.round(told * (1 + chance / 10)), told: true };
   }
   const pause = Math.min(PAUSE_MS * 2 ** Math.min(failures, 20), PAUSE_MS_MAX);
-  return { kind: "later", ms: Math.round(pause * (0.5 + chance / 2)), told: false };
+  return { ms: Math.round(pause * (0.5 + chance / 2)), told: false };
 }

@@ -4,7 +4,7 @@
 // Batches keep their message ids and events their devices, so that what two devices send arrives once.
 
 import { bodyOf, utf8, type Batch } from "./batch.ts";
-import type { AnalyticsCall, Pdata, TelemetryEvent } from "./event.ts";
+import type { AnalyticsCall, Fields, Pdata, TelemetryEvent } from "./event.ts";
 import { gunzip, gzip, unzip, zip, type Files } from "./zip.ts";
 
 const MANIFEST = "manifest.json";
@@ -59,16 +59,16 @@ export async function unpack(archive: Blob, now: number): Promise<Batch[]> {
   }
   const items = parse(MANIFEST, new TextDecoder().decode(manifest))["archive"]?.items as Item[] | undefined;
   if (!Array.isArray(items)) {
-    throw new Error("the manifest lists no items: the archive is not one of telemetry");
+    throw new Error(`${MANIFEST} lists no items: the archive is not one of telemetry`);
   }
   const batches: Batch[] = [];
   for (const item of items) {
     const content = files.get(item.file);
     if (!content) {
-      throw new Error(`the archive has no ${item.file}, which its manifest lists`);
+      throw new Error(`${item.file} is missing in the archive`);
     }
     if (item.contentEncoding !== "gzip") {
-      throw new Error(`${item.file} is not gzip: other encodings are not read`);
+      throw new Error(`${item.file} is not gzip`);
     }
     batches.push(batchOf(item, parse(item.file, await gunzip(content)), now));
   }
@@ -78,19 +78,20 @@ export async function unpack(archive: Blob, now: number): Promise<Batch[]> {
 function batchOf(item: Item, body: Record<string, any>, now: number): Batch {
   const analytics = item.objectType === "analytics";
   const events: unknown = analytics ? body["batch"] : body["events"];
-  if (!Array.isArray(events)) {
+  // Whatever is taken over has to be something that can be sent: it would hold up the queue for ever.
+  if (!Array.isArray(events) || !events.every((event) => event && typeof event === "object")) {
     throw new Error(`${item.file} has no events`);
   }
-  const first = events[0] as Partial<TelemetryEvent & AnalyticsCall> | undefined;
-  const params = (body["params"] ?? {}) as Record<string, string | undefined>;
+  const { context, anonymous_id } = (events[0] ?? {}) as Partial<TelemetryEvent & AnalyticsCall>;
+  const params = (body["params"] ?? {}) as Fields;
   return {
     // A desktop's message id stands in the manifest only.
-    id: params["msgid"] ?? item.mid,
+    id: text(params["msgid"]) || text(item.mid) || text(item.file),
     route: analytics ? "analytics" : "telemetry",
     state: "sealed",
-    did: first?.context?.did ?? first?.anonymous_id ?? params["did"] ?? "",
-    channel: first?.context?.channel ?? "",
-    app: first?.context?.pdata?.id ?? "",
+    did: text(context?.did ?? anonymous_id ?? params["did"]),
+    channel: text(context?.channel),
+    app: text(context?.pdata?.id),
     created: now,
     ets: time(body["ets"] ?? body["ts"]) ?? now,
     tab: "",
@@ -98,6 +99,10 @@ function batchOf(item: Item, body: Record<string, any>, now: number): Batch {
     bytes: 0,
     events: events as Batch["events"],
   };
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }
 
 function time(value: unknown): number | undefined {

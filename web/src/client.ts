@@ -1,14 +1,16 @@
 // The client: what a page calls. It decides whether anything is collected, and wires the rest together.
 
 import { pack, unpack } from "./archive.ts";
+import { alone, save, storage } from "./browser.ts";
 import { Capture } from "./capture.ts";
 import { Rules } from "./collection.ts";
 import { Envelope, type Reporter } from "./envelope.ts";
 import type { AnalyticsCall, CallOptions, Consent, Edata, Fields, Kind } from "./event.ts";
 import { deviceId, forget, sessionId, uuid } from "./identity.ts";
 import { Keep } from "./keep.ts";
-import { allows, isLevel, isSampled, KINDS, type Level } from "./level.ts";
+import { allows, isLevel, KINDS, type Level } from "./level.ts";
 import { PARTS, present, type Options, type Problem } from "./options.ts";
+import { Permission, type Silence } from "./permission.ts";
 import { Queue, type Reason } from "./queue.ts";
 import { Sender } from "./sender.ts";
 import { openIndexedDb } from "./store.ts";
@@ -16,12 +18,6 @@ import { poster } from "./transport.ts";
 import { seconds } from "./visit.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
-
-/** Why nothing is collected. */
-export type Silence = "privacy-signal" | "opted-out" | "consent" | "level" | "sample";
-
-/** The reasons that are the operator's, and not the person's. */
-const OPERATORS = /level|sample/;
 
 /** How the client stands. */
 export interface Status {
@@ -62,6 +58,7 @@ export class Tidings<Events extends object = Record<string, Fields>> {
   readonly #tab = uuid();
   readonly #envelope: Envelope;
   readonly #rules: Rules;
+  readonly #permission: Permission;
   readonly #queue: Queue;
   readonly #sender: Sender;
   readonly #started: { type: string; ets: number }[] = [];
@@ -95,6 +92,7 @@ export class Tidings<Events extends object = Record<string, Fields>> {
       intervalMs: options.intervalMs ?? 30_000,
       count: Math.min(Math.max(options.batchsize ?? 20, 1), 1_000),
     });
+    this.#permission = new Permission(this.#keep, options, this.#rules, () => this.#did());
     const sender = () => ({
       did: this.#did(),
       channel: this.#envelope.channel,
@@ -140,7 +138,7 @@ export class Tidings<Events extends object = Record<string, Fields>> {
     event: T,
     ...[properties]: Partial<Events[T]> extends Events[T] ? [properties?: Events[T]] : [properties: Events[T]]
   ): void {
-    if (!this.#silent()) {
+    if (!this.#permission.silence) {
       const { did, consent } = this.#reporter();
       const call: AnalyticsCall = {
         event,
@@ -214,19 +212,19 @@ export class Tidings<Events extends object = Record<string, Fields>> {
 
   /** Says which categories somebody has agreed to, beside what was said before. Without telemetry's, it is deleted. */
   consent(categories: Consent): void {
-    this.#keep.set("consent", JSON.stringify({ ...this.#consent(), ...categories }));
+    this.#permission.agree(categories);
     this.#update();
   }
 
   /** Collects nothing any more on this device, and deletes what is here: events, device, session. */
   optOut(): void {
-    this.#keep.set("optout", "1");
+    this.#permission.optOut(true);
     this.#update();
   }
 
   /** Collects again. */
   optIn(): void {
-    this.#keep.set("optout", undefined);
+    this.#permission.optOut(false);
     this.#update();
   }
 
@@ -255,12 +253,7 @@ export class Tidings<Events extends object = Record<string, Fields>> {
 
   /** Lets somebody save the archive of what is unsent. */
   async shareTelemetry(): Promise<void> {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await this.exportTelemetry());
-    link.download = `telemetry_${this.#did()}_${this.#now()}.zip`;
-    link.click();
-    // The browser has taken the archive by the next turn.
-    setTimeout(() => URL.revokeObjectURL(link.href), 0);
+    save(await this.exportTelemetry(), `telemetry_${this.#did()}_${this.#now()}.zip`);
   }
 
   /**
@@ -270,9 +263,8 @@ export class Tidings<Events extends object = Record<string, Fields>> {
    * nothing is collected here.
    */
   async openTelemetry(archive: Blob): Promise<{ batches: number; events: number; known: number }> {
-    const silent = this.#silent();
-    if (silent && silent !== "sample") {
-      throw new Error(`nothing is collected here (${silent}), so nothing is taken over`);
+    if (!this.#permission.isSending) {
+      throw new Error(`nothing is collected here (${this.#permission.silence}), so nothing is taken over`);
     }
     const batches = await unpack(archive, this.#now());
     const taken = await this.#queue.take(batches);
@@ -292,7 +284,7 @@ export class Tidings<Events extends object = Record<string, Fields>> {
     const { pausedUntil } = this.#sender;
     return {
       level: this.#rules.now.level,
-      silent: this.#silent(),
+      silent: this.#permission.silence,
       queued: count(false),
       aside: count(true),
       dropped: this.#keep.json("dropped") ?? {},
@@ -312,7 +304,7 @@ export class Tidings<Events extends object = Record<string, Fields>> {
 
   #emit<K extends Kind>(eid: K, edata: Edata[K], options?: CallOptions): void {
     this.#envelope.apply(options);
-    if (!this.#silent() && allows(this.#rules.now.level, { eid, edata })) {
+    if (!this.#permission.silence && allows(this.#rules.now.level, { eid, edata })) {
       this.#add("telemetry", this.#envelope.make(eid, edata, this.#reporter(), uuid(), this.#now()));
       if (eid === "END") {
         this.#send(false);
@@ -330,7 +322,7 @@ export class Tidings<Events extends object = Record<string, Fields>> {
 
   /** Sends what there is, at once where the page may be gone in a moment. */
   #send(leaving: boolean): void {
-    if (leaving && !this.#silent()) {
+    if (leaving && !this.#permission.silence) {
       this.#sender.leave();
     } else if (!this.#leaving) {
       // With what this turn still brings: the START of the next page goes with the END of the last.
@@ -348,15 +340,11 @@ export class Tidings<Events extends object = Record<string, Fields>> {
       return;
     }
     this.#queue.seal(this.#now());
-    // A person who has said no is not heard of at all, not even by a question.
-    const silence = this.#silent();
-    if (silence && !OPERATORS.test(silence)) {
-      return;
+    if (!this.#permission.isRefused) {
+      await this.#rules.refresh(this.#now());
     }
-    await this.#rules.refresh(this.#now());
-    const silent = this.#update();
-    // What was collected while this device was in the sample may go.
-    if (!silent || silent === "sample") {
+    this.#update();
+    if (this.#permission.isSending) {
       this.#report();
       this.#queue.seal(this.#now());
       await this.#sender.flush(now);
@@ -373,14 +361,13 @@ export class Tidings<Events extends object = Record<string, Fields>> {
     }, this.#rules.now.intervalMs);
   }
 
-  /** Starts or stops capturing, as it is to be now. Returns why nothing is collected. */
-  #update(): Silence | undefined {
-    const silent = this.#silent();
-    if (silent && silent !== "sample") {
+  /** Starts or stops capturing, as it is to be now; where nothing may be sent, nothing stays here. */
+  #update(): void {
+    if (!this.#permission.isSending) {
       void this.#queue.clear();
       forget(this.#keep);
     }
-    if (silent) {
+    if (this.#permission.silence) {
       this.#capture?.stop();
       this.#capture = undefined;
     } else if (!this.#capture && this.#options.capture !== false && !this.#stop.signal.aborted) {
@@ -394,44 +381,26 @@ export class Tidings<Events extends object = Record<string, Fields>> {
         send: (leaving) => this.#send(leaving),
       });
     }
-    return silent;
-  }
-
-  #silent(): Silence | undefined {
-    const { level, sample } = this.#rules.now;
-    const agreed = this.#consent()?.[this.#options.consentCategory ?? "Analytics"];
-    if (hasSignal()) {
-      return "privacy-signal";
-    }
-    if (this.#keep.get("optout")) {
-      return "opted-out";
-    }
-    if (agreed === false || (this.#options.requireConsent && !agreed)) {
-      return "consent";
-    }
-    if (level === "off") {
-      return "level";
-    }
-    return sample < 1 && !isSampled(this.#did(), sample) ? "sample" : undefined;
   }
 
   #watch(): void {
-    const { signal } = this.#stop;
-    const on = (target: EventTarget, type: string, listener: (event: Event) => void) =>
-      target.addEventListener(type, listener, { signal, passive: true, capture: true });
-    on(window, "online", () => {
+    this.#on(window, "online", () => {
       this.#sender.online();
       void this.#flush();
     });
     // Another tab has heard from the person, or from the relay.
-    on(window, "storage", (event) => this.#keep.owns((event as StorageEvent).key) && this.#update());
+    this.#on(window, "storage", ({ key }: StorageEvent) => this.#keep.owns(key) && this.#update());
     for (const type of ["pointerdown", "keydown", "scroll"]) {
-      on(document, type, () => (this.#active = this.#now()));
+      this.#on(document, type, () => (this.#active = this.#now()));
     }
     // Without captured pages there is nobody else to send what is here.
-    on(window, "pagehide", () => (this.#leaving = true));
-    on(window, "pageshow", () => (this.#leaving = false));
-    window.addEventListener("pagehide", () => this.#send(true), { signal });
+    this.#on(window, "pagehide", () => (this.#leaving = true));
+    this.#on(window, "pageshow", () => (this.#leaving = false));
+    this.#on(window, "pagehide", () => this.#send(true), false);
+  }
+
+  #on<E extends Event>(target: EventTarget, type: string, listener: (event: E) => void, capture = true): void {
+    target.addEventListener(type, listener as (event: Event) => void, { signal: this.#stop.signal, passive: true, capture });
   }
 
   /** Reports what was dropped: as an event, so that it can be counted where all others are. */
@@ -454,11 +423,7 @@ export class Tidings<Events extends object = Record<string, Fields>> {
   }
 
   #reporter(): Reporter {
-    return { did: this.#did(), sid: sessionId(this.#keep, this.#now()), consent: this.#consent() };
-  }
-
-  #consent(): Consent | undefined {
-    return this.#keep.json<Consent>("consent");
+    return { did: this.#did(), sid: sessionId(this.#keep, this.#now()), consent: this.#permission.consent };
   }
 
   #did(): string {
@@ -470,34 +435,10 @@ export class Tidings<Events extends object = Record<string, Fields>> {
   }
 }
 
-/** Returns whether the browser says that its person is not to be tracked. */
-function hasSignal(): boolean {
-  const { globalPrivacyControl, doNotTrack } = navigator as { globalPrivacyControl?: boolean; doNotTrack?: string | null };
-  return globalPrivacyControl === true || doNotTrack === "1";
-}
-
 function hostOf(host: string | undefined): string {
   const given = host || location.origin;
   if (!/^https?:\/\/[^/]/i.test(given)) {
     throw new Error(`the relay's address has to begin with http:// or https://: ${given}`);
   }
   return given.replace(/\/+$/, "");
-}
-
-/** Returns a storage of the browser; undefined where it forbids it. */
-function storage(name: "localStorage" | "sessionStorage"): Storage | undefined {
-  try {
-    return window[name];
-  } catch {
-    return undefined;
-  }
-}
-
-/** Runs something in one tab at a time; where the browser cannot, or forbids it, in several. */
-async function alone(name: string, run: () => Promise<void>): Promise<void> {
-  try {
-    await navigator.locks.request(name, run);
-  } catch {
-    await run();
-  }
 }

@@ -62,6 +62,7 @@ export class Rules {
       const response = await fetch(this.#url, {
         credentials: "omit",
         cache: "no-store",
+        referrerPolicy: "origin",
         signal: AbortSignal.timeout(10_000),
       });
       const answer: unknown = response.ok ? await response.json() : {};

@@ -11,11 +11,9 @@ const TOUCH_MS = 60_000;
 
 /** Returns a random UUID, also on pages without a secure context, where browsers have no function for it. */
 export function uuid(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  const random = crypto.getRandomValues(new Uint8Array(36));
+  const digit = (letter: string, at: number) => (letter === "x" ? random[at]! & 15 : (random[at]! & 3) | 8).toString(16);
+  return "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx".replace(/[xy]/g, digit);
 }
 
 /** Returns the id of this device, the same on every page of the site. */

@@ -1,6 +1,6 @@
 // tidings-web: anonymous telemetry from browsers.
 
-export { Tidings, type Silence, type Status } from "./client.ts";
+export { Tidings, type Status } from "./client.ts";
 export type {
   Actor,
   CallOptions,
@@ -19,4 +19,5 @@ export type {
 export { isLevel, LEVELS, type Level } from "./level.ts";
 export { PARTS, type Options, type Part, type Problem } from "./options.ts";
 export type { Allowed } from "./address.ts";
+export type { Silence } from "./permission.ts";
 export type { Reason } from "./queue.ts";

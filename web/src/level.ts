@@ -51,7 +51,6 @@ export function isSampled(did: string, share: number): boolean {
   for (let at = 0; at < did.length; at++) {
     hash = Math.imul(hash ^ did.charCodeAt(at), 0x01000193);
   }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
   return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32 < share;
 }

@@ -43,6 +43,8 @@ const PAUSE_MS_MAX = 27 * 60 * 60_000;
 export class Sender {
   readonly #options: SenderOptions;
   readonly #flying = new Set<string>();
+  /** What the relay has failed at: the last to be tried again, so that it holds nothing else up. */
+  readonly #failed = new Set<string>();
   #failures = 0;
   /** Before which nothing is sent, because nobody answered. */
   #pausedUntil = 0;
@@ -89,7 +91,9 @@ export class Sender {
 
   async #flush(): Promise<void> {
     const { queue, now, rules, wake } = this.#options;
-    for (const { id } of await queue.due(now(), rules.now.intervalMs)) {
+    const due = await queue.due(now(), rules.now.intervalMs);
+    const order = (id: string) => Number(this.#failed.has(id));
+    for (const { id } of due.sort((a, b) => order(a.id) - order(b.id))) {
       if (now() < this.pausedUntil) {
         wake(this.pausedUntil - now());
         return;
@@ -104,25 +108,26 @@ export class Sender {
 
   async #send(batch: Batch, leaving: boolean): Promise<void> {
     const { queue, post, now, chance, rules } = this.#options;
-    const permitted = rules.now.level;
-    const events = batch.events.filter((event) =>
-      "eid" in event ? allows(permitted, event as TelemetryEvent) : permitted !== "off",
-    );
     this.#flying.add(batch.id);
     try {
+      const permitted = rules.now.level;
+      const events = batch.events.filter((event) =>
+        "eid" in event ? allows(permitted, event as TelemetryEvent) : permitted !== "off",
+      );
       const reply = events.length ? await post(batch, events, leaving).catch(() => NOBODY) : NOTHING_TO_SEND;
       if (!reply) {
         return;
       }
       const verdict = decide(reply, batch, this.#failures, now(), chance());
-      if (verdict.kind === "later") {
+      if (typeof verdict === "object") {
+        this.#failed.add(batch.id);
         await this.#pause(verdict, batch, reply);
         return;
       }
       this.#failures = 0;
-      if (verdict.kind === "done") {
+      if (verdict === "done") {
         await queue.replace(batch.id);
-      } else if (verdict.kind === "halve") {
+      } else if (verdict === "halve") {
         await queue.replace(batch.id, halve(batch));
         // The halves are due with the next flush.
         this.#options.wake(0);

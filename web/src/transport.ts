@@ -50,13 +50,19 @@ export function poster(door: Door): Post {
   };
 }
 
-function headers(batch: Batch, sender: Pick<Batch, "did" | "channel" | "app">, key?: string): Record<string, string> {
-  return {
-    "content-type": "application/json",
-    // Those of the events: a server that overwrites what they say must not make them the sender's.
+function headers(
+  batch: Batch,
+  sender: Pick<Batch, "did" | "channel" | "app">,
+  key: string | undefined,
+): Record<string, string> {
+  // Those of the events: a server that overwrites what they say must not make them the sender's.
+  const said = {
     "x-device-id": batch.did || sender.did,
     "x-channel-id": batch.channel || sender.channel,
     "x-app-id": batch.app || sender.app,
     ...(key ? { authorization: `Bearer ${key}` } : {}),
   };
+  // Browsers refuse headers with other characters, and the batch would never leave.
+  const plain = Object.entries(said).map(([name, value]) => [name, value.replace(/[^ -~]/g, "?")]);
+  return { "content-type": "application/json", ...Object.fromEntries(plain) };
 }

@@ -20,7 +20,7 @@ export function errors(capture: Capture): void {
   const report = (error: unknown, errtype: string, place: string) => {
     const { name, message, stack } = (error ?? {}) as Partial<Error>;
     const stacktrace = frames(stack ?? "", message) || place;
-    const err = typeof name === "string" ? name : typeof error;
+    const err = (typeof name === "string" && name) || "unknown";
     const key = err + stacktrace;
     if (seen.size < ERRORS_MAX && !seen.has(key)) {
       seen.add(key);

@@ -5,7 +5,6 @@
 
 import { identityOf, pathOf } from "../address.ts";
 import type { Capture } from "../capture.ts";
-import type { Edata } from "../event.ts";
 import { seconds, Visit } from "../visit.ts";
 
 export function pages(capture: Capture): void {
@@ -24,7 +23,7 @@ export function pages(capture: Capture): void {
       visit.enter(host.now());
     }
     if (own) {
-      host.emit("START", { type: "page", pageid, duration: loaded, ...(loaded ? { uaspec: browser() } : {}) });
+      host.emit("START", { type: "page", pageid, duration: loaded });
     }
     if (host.wants("impression")) {
       host.emit("IMPRESSION", { type: "view", pageid, uri });
@@ -108,11 +107,4 @@ function watchHistory(changed: () => void): () => void {
   return () => {
     watching = false;
   };
-}
-
-/** Returns which browser it is, by name and main version: what it tells every site, less the rest. */
-function browser(): NonNullable<Edata["START"]["uaspec"]> {
-  const { userAgent } = navigator;
-  const [, agent = "", ver = ""] = /(Firefox|Edg|OPR|Chrome|Safari)\/(\d+)(?!.*(Edg|OPR)\/)/.exec(userAgent) ?? [];
-  return { agent, ver, platform: /Mobi/.test(userAgent) ? "mobile" : "desktop" };
 }

@@ -9,22 +9,24 @@ const STEP_PX = 100;
 
 export function views(capture: Capture): void {
   const { host } = capture;
-  const zoom = () => devicePixelRatio * (visualViewport?.scale ?? 1);
-  const size = () => [innerWidth, innerHeight].map((px) => Math.round(px / STEP_PX) * STEP_PX).join("x");
-  let [scale, before] = [zoom(), size()];
+  const look = () => ({
+    scale: Math.round(devicePixelRatio * (visualViewport?.scale ?? 1) * 100) / 100,
+    width: Math.round(innerWidth / STEP_PX) * STEP_PX,
+    height: Math.round(innerHeight / STEP_PX) * STEP_PX,
+  });
+  let before = look();
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   const settled = () => {
-    const [scaleNow, now] = [zoom(), size()];
-    if (scaleNow !== scale) {
+    const { scale, ...size } = look();
+    if (scale !== before.scale) {
       if (host.wants("zoom")) {
-        capture.interact("ZOOM", "page", { values: [{ scale: Math.round(scaleNow * 100) / 100 }] });
+        capture.interact("ZOOM", "page", { values: [{ scale }] });
       }
-    } else if (now !== before && host.wants("resize")) {
-      const [width, height] = now.split("x").map(Number);
-      capture.interact("RESIZE", "page", { values: [{ width, height }] });
+    } else if ((size.width !== before.width || size.height !== before.height) && host.wants("resize")) {
+      capture.interact("RESIZE", "page", { values: [size] });
     }
-    [scale, before] = [scaleNow, now];
+    before = { scale, ...size };
   };
   const later = () => {
     clearTimeout(timer);

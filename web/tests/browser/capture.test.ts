@@ -102,6 +102,8 @@ inBrowser("forms and searches are told by count and time, never by value", tag()
 });
 
 inBrowser("nothing that people write or read leaves the page", tag() + SHOP, async ({ relay, open }) => {
+  const asked: unknown[] = [];
+  relay.asked = (headers) => asked.push(headers);
   const tab = await open("/shop?canary=1#canary");
   await tab.click("#name");
   await tab.type("canary");
@@ -119,6 +121,8 @@ inBrowser("nothing that people write or read leaves the page", tag() + SHOP, asy
   for (const { text, headers, path } of relay.requests) {
     assert.doesNotMatch(text + path + JSON.stringify(headers), /canary/);
   }
+  assert.equal(asked.length, 1);
+  assert.doesNotMatch(JSON.stringify(asked), /canary/);
 });
 
 inBrowser("what a page allows is sent", tag(`data-allow="query message"`), async ({ relay, open }) => {

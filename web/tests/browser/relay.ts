@@ -32,7 +32,7 @@ export class Relay {
   /** What `/v1/collection` answers; 404 where there is nothing. */
   collection: object | undefined;
   /** Is told of each question for the rules. */
-  asked: () => void = () => undefined;
+  asked: (headers: IncomingHttpHeaders) => void = () => undefined;
   /** The pages of the site: their content by path. */
   page: (path: string) => string = () => "";
   readonly #server: Server;
@@ -119,7 +119,7 @@ export class Relay {
     } else if (path === "/tidings.js") {
       response.writeHead(200, { "content-type": "text/javascript" }).end(SCRIPT);
     } else if (path.startsWith("/v1/collection")) {
-      this.asked();
+      this.asked(request.headers);
       response.writeHead(this.collection ? 200 : 404).end(JSON.stringify(this.collection ?? {}));
     } else if (path === "/favicon.ico") {
       response.writeHead(404).end();

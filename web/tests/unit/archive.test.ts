@@ -111,14 +111,24 @@ test("what is no archive of telemetry says what it is not", async () => {
     [zip(new Map([["sub/manifest.json", text("{}")]])), /^MANIFEST_MISSING/],
     [archive("no", text("")), /manifest.json is not JSON/],
     [archive({}, text("")), /lists no items/],
-    [archive(listing({ file: "y.gz" }), text("")), /has no y.gz/],
+    [archive(listing({ file: "y.gz" }), text("")), /y.gz is missing/],
     [archive(listing({ contentEncoding: "identity" }), text("{}")), /x.gz is not gzip/],
     [archive(listing({}), await gzip("[")), /x.gz is not JSON/],
     [archive(listing({}), await gzip("{}")), /x.gz has no events/],
+    [archive(listing({}), await gzip(`{"events":[{}, null]}`)), /x.gz has no events/],
     [archive(listing({}), await gzip(`{"events":["${"x".repeat(6_000_000)}"]}`)), /too large/],
   ] as const) {
     await assert.rejects(unpack(blob, NOW), said(error));
   }
+});
+
+test("what is odd in an archive is no trouble to the queue", async () => {
+  const events = [{ eid: "LOG", context: { did: 7, channel: {}, pdata: null } }];
+  const files: Files = new Map([["x.gz", await gzip(JSON.stringify({ params: { msgid: { a: 1 } }, events, ets: "?" }))]]);
+  const item = { objectType: "telemetry", file: "x.gz", contentEncoding: "gzip", mid: 9, eventsCount: "many" };
+  files.set("manifest.json", text(JSON.stringify({ archive: { items: [item] } })));
+  const [odd] = await unpack(zip(files), NOW);
+  assert.deepEqual([odd?.id, odd?.did, odd?.channel, odd?.app, odd?.ets, odd?.count], ["x.gz", "", "", "", NOW, 1]);
 });
 
 test("an archive that is cut off says so", async () => {

@@ -105,6 +105,16 @@ test("a batch that is refused is put aside with the answer, told of, and not sen
   assert.deepEqual((await store.index()).map(({ id }) => id), ["bad"]);
 });
 
+test("a batch at which the relay fails does not hold the others up", async () => {
+  const { sender: made, store, world } = sender((batch) => ({ status: batch.id === "poison" ? 500 : 200 }));
+  await store.write([batch("poison", [1], { created: 1 }), batch("a", [2], { created: 2 }), batch("b", [3], { created: 3 })]);
+  await made.flush();
+  assert.equal((await store.index()).length, 3);
+  world.now += 10_000;
+  await made.flush();
+  assert.deepEqual((await store.index()).map(({ id }) => id), ["poison"]);
+});
+
 test("a batch that is too large is halved until it fits, and only what never fits is put aside", async () => {
   const { sender: made, store } = sender((batch) => ({ status: batch.count > 2 || numbers(batch).includes(5) ? 413 : 200 }));
   await store.write([batch("a", [1, 2, 3, 4, 5])]);
