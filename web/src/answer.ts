@@ -57,3 +57,17 @@ export function decide(
   const pause = Math.min(PAUSE_MS * 2 ** Math.min(failures, 20), PAUSE_MS_MAX);
   return { ms: Math.round(pause * (0.5 + chance / 2)), told: false };
 }
+
+/** Returns how many events of a batch that was taken the relay has not taken; those that the level filters are none. */
+export function rejected(answer: string): number {
+  try {
+    const { results = [], result } = JSON.parse(answer) as {
+      results?: { error?: { code?: string } }[];
+      result?: { invalid?: unknown[] };
+    };
+    return results.filter(({ error }) => error && error.code !== "level").length + (result?.invalid?.length ?? 0);
+  } catch {
+    // Another server's answer.
+    return 0;
+  }
+}

@@ -414,8 +414,8 @@ export class Tidings<Events extends object = Record<string, Fields>> {
 
   #lost(problem: Problem): void {
     const { reason, count } = problem;
-    // What was refused is kept, and the relay knows of it.
-    if (count && reason !== "waiting" && reason !== "refused") {
+    // Of the rest the relay knows.
+    if (/full|expired|large/.test(reason)) {
       const dropped = this.#keep.json<Record<string, number>>("dropped") ?? {};
       this.#keep.set("dropped", JSON.stringify({ ...dropped, [reason]: (dropped[reason] ?? 0) + count }));
     }

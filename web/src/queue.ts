@@ -19,8 +19,11 @@ const FRESH_MAX = 2;
 /** How much longer than two intervals a batch is open before its document counts as dead. */
 const ORPHAN_MS = 60_000;
 
-/** Why events were dropped (`full`, `expired`, `large`), or are kept and not sent (`refused`, `waiting`). */
-export type Reason = "full" | "expired" | "large" | "refused" | "waiting" | "storage";
+/**
+ * What is wrong: events were dropped here (`full`, `expired`, `large`) or by the relay (`rejected`), are kept and not
+ * sent (`refused`), wait because the relay does not let us in (`waiting`), or live in memory from now on (`storage`).
+ */
+export type Reason = "full" | "expired" | "large" | "rejected" | "refused" | "waiting" | "storage";
 
 /** What a queue relies on. */
 export interface QueueOptions {

@@ -1,6 +1,6 @@
 // Sends what is due, one batch at a time, oldest first, and does with each what its answer says.
 
-import { decide, type Answer } from "./answer.ts";
+import { decide, rejected, type Answer } from "./answer.ts";
 import { halve, type Batch } from "./batch.ts";
 import type { Collection } from "./collection.ts";
 import type { TelemetryEvent } from "./event.ts";
@@ -8,7 +8,7 @@ import type { Keep } from "./keep.ts";
 import { allows } from "./level.ts";
 import type { Queue, Reason } from "./queue.ts";
 
-/** What a relay has answered; `text` is read only where it says why a batch was refused. */
+/** What a relay has answered. */
 export interface Reply extends Answer {
   text?(): Promise<string>;
 }
@@ -28,7 +28,7 @@ export interface SenderOptions {
   rules: { readonly now: Pick<Collection, "level" | "intervalMs"> };
   /** Runs one flush of all tabs at a time, where the browser can. */
   alone(flush: () => Promise<void>): Promise<void>;
-  /** Is told of a batch that was put aside, or that waits because the relay does not let us in. */
+  /** Is told of a batch that was put aside or waits at a closed door, and of events that were not taken. */
   trouble(reason: Reason, count: number, status: number, answer: string): void;
   /** Asks for another flush, in so many milliseconds. */
   wake(ms: number): void;
@@ -127,12 +127,17 @@ export class Sender {
       this.#failures = 0;
       if (verdict === "done") {
         await queue.replace(batch.id);
+        const answer = await read(reply);
+        const count = rejected(answer);
+        if (count) {
+          this.#options.trouble("rejected", count, reply.status, answer.slice(0, ANSWER_CHARS));
+        }
       } else if (verdict === "halve") {
         await queue.replace(batch.id, halve(batch));
         // The halves are due with the next flush.
         this.#options.wake(0);
       } else {
-        const refused = await said(reply);
+        const refused = { status: reply.status, answer: (await read(reply)).slice(0, ANSWER_CHARS) };
         await queue.replace(batch.id, [{ ...batch, state: "aside", refused }]);
         this.#options.trouble("refused", batch.count, refused.status, refused.answer);
       }
@@ -154,7 +159,7 @@ export class Sender {
     wake(verdict.ms);
     // A wrong key or a wrong address is somebody's mistake: say it once, and go on trying.
     if (!this.#failures++ && reply.status >= 400 && reply.status < 405) {
-      trouble("waiting", batch.count, reply.status, (await said(reply)).answer);
+      trouble("waiting", batch.count, reply.status, (await read(reply)).slice(0, ANSWER_CHARS));
     }
   }
 }
@@ -164,7 +169,6 @@ const NOBODY: Reply = { status: 0 };
 /** What is left of a batch when the level permits none of it. */
 const NOTHING_TO_SEND: Reply = { status: 204 };
 
-async function said(reply: Reply): Promise<{ status: number; answer: string }> {
-  const text = (await reply.text?.().catch(() => "")) ?? "";
-  return { status: reply.status, answer: text.slice(0, ANSWER_CHARS) };
+async function read(reply: Reply): Promise<string> {
+  return (await reply.text?.().catch(() => "")) ?? "";
 }

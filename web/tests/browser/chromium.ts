@@ -98,8 +98,11 @@ export class Chromium {
 
   async close(): Promise<void> {
     const gone = new Promise((resolve) => this.#child.once("exit", resolve));
-    this.#child.kill("SIGKILL");
+    const kill = setTimeout(() => this.#child.kill("SIGKILL"), 10_000);
+    // By itself, so that the processes it has started are gone too, and nobody writes into the profile any more.
+    void this.call("Browser.close");
     await gone;
+    clearTimeout(kill);
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { decide, retryAfter } from "../../src/answer.ts";
+import { decide, rejected, retryAfter } from "../../src/answer.ts";
 
 const many = { route: "telemetry", count: 20 } as const;
 const kind = (status: number, batch: Parameters<typeof decide>[1] = many): string => {
@@ -69,4 +69,19 @@ test("Retry-After is a number of seconds or a date", () => {
   ] as const) {
     assert.equal(retryAfter(value, now), ms, String(value));
   }
+});
+
+test("events that the relay has not taken are counted, unless the level filters them", () => {
+  const error = (code: string) => ({ status: "filtered", error: { code } });
+  for (const [answer, count] of [
+    [{ results: [{ status: "accepted" }, error("unknown_event"), error("level"), error("invalid_properties")] }, 2],
+    [{ responseCode: "SUCCESS", result: { events: 3, invalid: [{ index: 1, code: "missing_eid" }] } }, 1],
+    [{ responseCode: "SUCCESS", params: {} }, 0],
+    [null, 0],
+    ["ok", 0],
+  ] as const) {
+    assert.equal(rejected(JSON.stringify(answer)), count, JSON.stringify(answer));
+  }
+  assert.equal(rejected("<html>"), 0);
+  assert.equal(rejected(""), 0);
 });

@@ -105,6 +105,15 @@ test("a batch that is refused is put aside with the answer, told of, and not sen
   assert.deepEqual((await store.index()).map(({ id }) => id), ["bad"]);
 });
 
+test("what the relay has not taken of a batch is told, and the batch is gone", async () => {
+  const answer = JSON.stringify({ results: [{ error: { code: "unknown_event" } }] });
+  const { sender: made, store, troubles } = sender(() => ({ status: 200, text: async () => answer }));
+  await store.write([batch("a", [1, 2])]);
+  await made.flush();
+  assert.deepEqual(troubles, [["rejected", 1, 200, answer]]);
+  assert.deepEqual(await store.index(), []);
+});
+
 test("a batch at which the relay fails does not hold the others up", async () => {
   const { sender: made, store, world } = sender((batch) => ({ status: batch.id === "poison" ? 500 : 200 }));
   await store.write([batch("poison", [1], { created: 1 }), batch("a", [2], { created: 2 }), batch("b", [3], { created: 3 })]);
