@@ -89,7 +89,7 @@ class Indexed implements Store {
     const store = this.#batches("readwrite");
     removes.forEach((id) => store.delete(id));
     puts.forEach((batch) => store.put(batch));
-    // By itself it commits when the page has heard of each put, and a page that closes hears nothing.
+    // Now: by itself it commits when the page has heard of each put, and a page that dies hears nothing.
     store.transaction.commit?.();
     await committed(store.transaction);
   }

@@ -101,6 +101,16 @@ inBrowser("forms and searches are told by count and time, never by value", tag()
   assert.deepEqual(kinds(relay.of("INTERACT").filter(({ edata }) => edata.type === "SEARCH")), ["INTERACT SEARCH"]);
 });
 
+inBrowser("a form that is left is told, for the page that it was on", tag() + SHOP, async ({ relay, open }) => {
+  const tab = await open();
+  await tab.click("#name");
+  await tab.type("abc");
+  await tab.eval(`history.pushState({}, "", "/next")`);
+  await relay.until("the next page", () => relay.of("START").length === 2);
+  const [form] = relay.of("SUMMARY").filter(({ edata }) => edata.type === "form");
+  assert.deepEqual([form!.edata.mode, form!.edata.interactions, form!.edata.extra[0].value], ["leave", 3, "/shop"]);
+});
+
 inBrowser("nothing that people write or read leaves the page", tag() + SHOP, async ({ relay, open }) => {
   const asked: unknown[] = [];
   relay.asked = (headers) => asked.push(headers);

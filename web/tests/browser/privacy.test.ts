@@ -103,6 +103,14 @@ inBrowser("each level has its kinds", tag() + `<button id="b">x</button>`, async
   }
 });
 
+inBrowser("what the level does not permit is not even kept", tag(`data-capture="" data-level="basic"`), async ({ open }) => {
+  const tab = await open();
+  await tab.eval(`tidings.interact({ type: "TOUCH", id: "x" })`);
+  assert.equal((await status(tab)).queued, 0);
+  await tab.eval(LOG);
+  assert.equal((await status(tab)).queued, 1);
+});
+
 inBrowser("a device outside the sample sends nothing, and one inside does", tag(), async ({ relay, open }) => {
   relay.collection = { sample: 0 };
   const tab = await open();
