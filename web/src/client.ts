@@ -67,6 +67,7 @@ export class Tidings<Events extends object = Record<string, Fields>> {
   #leaving = false;
   #active = 0;
   #interval: ReturnType<typeof setTimeout> | undefined;
+  #wakeup: ReturnType<typeof setTimeout> | undefined;
 
   static {
     for (const eid of KINDS) {
@@ -76,7 +77,6 @@ export class Tidings<Events extends object = Record<string, Fields>> {
       };
     }
   }
-  #wakeup: ReturnType<typeof setTimeout> | undefined;
 
   /** Begins to capture and to send. Fails where `host` is no address. */
   constructor(options: Options = {}) {
@@ -364,7 +364,8 @@ export class Tidings<Events extends object = Record<string, Fields>> {
   /** Starts or stops capturing, as it is to be now; where nothing may be sent, nothing stays here. */
   #update(): void {
     if (!this.#permission.isSending) {
-      void this.#queue.clear();
+      // Where that fails it is tried again with the next flush, and nothing is sent meanwhile.
+      this.#queue.clear().catch(() => undefined);
       forget(this.#keep);
     }
     if (this.#permission.silence) {
