@@ -26,6 +26,7 @@ mod refusal;
 mod relay;
 mod route;
 mod schema;
+mod script;
 mod segment;
 mod snapshot;
 mod store;
