@@ -4,4 +4,6 @@
 //! Needs Node 20.19 or later with npm, and Chromium; packages are installed under `target`, once for each lock file.
 
 mod client;
+mod live;
 mod npm;
+mod stage;

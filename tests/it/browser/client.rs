@@ -14,7 +14,6 @@ fn script_that_the_relay_serves_is_what_the_sources_build_to() {
 #[test]
 fn client_passes_its_own_tests() {
     for folder in ["unit", "browser"] {
-        let said = tests(package(), folder);
-        assert!(said.contains("\n# fail 0") && !said.contains("\n# pass 0\n"), "{said}");
+        tests(package(), folder, &[]);
     }
 }

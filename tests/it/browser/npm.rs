@@ -62,19 +62,19 @@ pub(super) fn npm(folder: &Path, arguments: &[&str]) -> String {
     said("npm", &npm.output())
 }
 
-/// Runs every file of tests in a folder below `build/tests`, and returns what Node has to say.
-pub(super) fn tests(package: &Package, folder: &str) -> String {
+/// Runs every file of tests in a folder below `build/tests`; each test passes, and there are some.
+pub(super) fn tests(package: &Package, folder: &str, variables: &[(&str, &str)]) {
     let folder = Path::new("build/tests").join(folder);
     let entries = fs::read_dir(package.folder.join(&folder)).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name());
     let files = names.filter(|name| name.to_string_lossy().ends_with(".test.js"));
     let mut node = Command::new("node");
     node.args(["--test", "--test-reporter=tap"]).args(files.map(|name| folder.join(name)));
-    node.current_dir(&package.folder).stdin(Stdio::null());
+    node.current_dir(&package.folder).stdin(Stdio::null()).envs(variables.iter().copied());
     let output = node.output().unwrap_or_else(|error| panic!("{NODE}: {error}"));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", failures(&said));
-    said
+    assert!(!said.contains("\n# pass 0\n") && said.contains("\n# skipped 0\n"), "{said}");
 }
 
 /// Returns what is said of the tests that have failed; everything, if there is none.
