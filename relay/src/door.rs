@@ -84,7 +84,7 @@ async fn visit(
     route: &'static Route,
     request: Request,
 ) -> Result<Response, Refusal> {
-    if let Some(answer) = operator::answer(state, route.operation) {
+    if let Some(answer) = operator::answer(state, route.operation, request.headers()) {
         return Ok(answer);
     }
     let (parts, body) = request.into_parts();

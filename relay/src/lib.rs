@@ -27,6 +27,7 @@ mod refusal;
 mod relay;
 mod route;
 mod schema;
+mod script;
 mod segment;
 mod serve;
 mod snapshot;
