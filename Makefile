@@ -18,8 +18,8 @@ export INSTALL
 # Tests that need PgBouncer have one of these words in their path.
 POOLER_TESTS := --skip pooler --skip pgbouncer
 
-# Tests that need Python, Node and Go.
-LANGUAGE_TESTS := languages::
+# Tests that need Python, Node, Go or Chromium.
+LANGUAGE_TESTS := languages:: clients::
 
 # Tests that measure how long a takeover takes: by themselves, or they measure the other tests.
 CRASH_TESTS := crash::
