@@ -20,7 +20,7 @@ POOLER_TESTS := --skip pooler --skip pgbouncer
 
 # Tests that need Python, Node and Go, and those that need Node and Chromium.
 LANGUAGE_TESTS := languages::
-BROWSER_TESTS := browser::
+BROWSER_TESTS := browser:: clients::
 
 # Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; or they wait
 # for a browser, which gets little of a machine that tests something else.

@@ -7,6 +7,7 @@ mod help;
 mod listen;
 mod look;
 mod paper;
+mod record;
 mod refusals;
 mod relay;
 mod replay;

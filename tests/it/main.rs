@@ -6,6 +6,7 @@ mod atomicity;
 mod binary;
 mod book;
 mod browser;
+mod clients;
 mod crash;
 mod delivery;
 mod embedded;
