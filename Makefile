@@ -4,7 +4,7 @@
 # INSTALL=no; Rust never is. Works with the make of macOS (3.81), as root and as a user.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust lint bench fuzz sqlx sqlx-check deny audit docs clean
+.PHONY: help demo test test-rust lint bench web fuzz sqlx sqlx-check deny audit docs clean
 
 # Queries are checked against .sqlx, without a database.
 export SQLX_OFFLINE := true
@@ -18,11 +18,13 @@ export INSTALL
 # Tests that need PgBouncer have one of these words in their path.
 POOLER_TESTS := --skip pooler --skip pgbouncer
 
-# Tests that need Python, Node and Go.
+# Tests that need Python, Node and Go, and those that need Node and Chromium.
 LANGUAGE_TESTS := languages::
+BROWSER_TESTS := browser::
 
-# Tests that measure how long a takeover takes: by themselves, or they measure the other tests.
-CRASH_TESTS := crash::
+# Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; or they wait
+# for a browser, which gets little of a machine that tests something else.
+LONELY_TESTS := crash:: $(BROWSER_TESTS)
 
 # How long each target is fuzzed.
 SECONDS ?= 60
@@ -65,11 +67,26 @@ has_rust() {
 
 has_python() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
-# The oldest versions for which examples/sql are written.
+# What builds web/ needs this version; examples/sql do with older ones.
 has_node() {
-  command -v npm >/dev/null 2>&1 && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null
+  command -v npm >/dev/null 2>&1 &&
+    node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null
 }
 
+# Where web/tests/browser/chromium.ts looks.
+has_chromium() {
+  if [ -n "$${CHROMIUM:-}" ]; then
+    [ -x "$$CHROMIUM" ]
+    return
+  fi
+  for path in /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome \
+    /Applications/Chromium.app/Contents/MacOS/Chromium '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'; do
+    if [ -x "$$path" ]; then return 0; fi
+  done
+  return 1
+}
+
+# The oldest version for which examples/sql are written.
 has_go() {
   minor=$$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
   [ "$${minor:-0}" -ge 24 ]
@@ -94,20 +111,23 @@ need() {
     fi
     look_for "$$@"
   fi
-  [ -n "$$packages$$rust$$go" ] || return 0
+  [ -n "$$packages$$rust$$node$$go" ] || return 0
   say "This needs what is not there. Install it, and try again:"
   [ -z "$$rust" ] || say "  $$rust"
+  [ -z "$$node" ] || say "  $$node"
   [ -z "$$go" ] || say "  $$go"
   [ -z "$$packages" ] || say "  Debian, Ubuntu:  sudo apt-get install$$packages"
   [ -z "$$formulas" ] || say "  macOS:           brew install$$formulas"
+  [ -z "$$casks" ] || say "  macOS:           brew install --cask$$casks"
   case "$$packages" in *gcc*) say "  macOS:           xcode-select --install" ;; esac
   case "$$packages " in *" postgresql "*) say "  or set PG_BIN to the folder that has PostgreSQL's postgres, initdb and pg_ctl" ;; esac
+  case "$$packages" in *chromium*) say "  or set CHROMIUM to the program of a Chromium or Chrome" ;; esac
   exit 1
 }
 
-# look_for THING...: sets `packages`, `formulas`, `rust` and `go` to what is missing.
+# look_for THING...: sets `packages`, `formulas`, `casks`, `rust`, `node` and `go` to what is missing.
 look_for() {
-  packages='' formulas='' rust='' go=''
+  packages='' formulas='' casks='' rust='' node='' go=''
   rust_minor=$$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' Cargo.toml)
   for thing in "$$@"; do
     case $$thing in
@@ -136,8 +156,19 @@ look_for() {
           packages="$$packages python3 python3-venv" formulas="$$formulas python"
         fi ;;
       node)
-        if ! has_node; then
+        if ! command -v npm >/dev/null 2>&1; then
           packages="$$packages nodejs npm" formulas="$$formulas node"
+        elif ! has_node; then
+          # Some distributions package an older one.
+          node="Node 20.19 or later:  https://nodejs.org/en/download, or brew install node"
+        fi ;;
+      wrk)
+        if ! command -v wrk >/dev/null 2>&1; then
+          packages="$$packages wrk" formulas="$$formulas wrk"
+        fi ;;
+      chromium)
+        if ! has_chromium; then
+          packages="$$packages chromium" casks="$$casks chromium"
         fi ;;
       go)
         # What distributions package is usually older.
@@ -211,18 +242,18 @@ demo: ## Runs the example shop on a database of its own; KEEP=1 stays up afterwa
 	$(CARGO) run --locked --profile demo -p tidings-example-shop$(if $(KEEP), -- --keep)
 
 test: ## Checks everything: lints, documentation, all tests, queries
-	$(RUN) need rust postgres pgbouncer psql python node go
+	$(RUN) need rust postgres pgbouncer psql python node chromium go
 	@$(MAKE) --no-print-directory lint
 	$(CARGO) build --locked -p tidings-cli
-	$(CARGO) test --locked --workspace -- $(CRASH_TESTS:%=--skip %)
-	$(CARGO) test --locked -p tidings-tests --test it $(CRASH_TESTS) -- --test-threads=1
+	$(CARGO) test --locked --workspace -- $(LONELY_TESTS:%=--skip %)
+	$(CARGO) test --locked -p tidings-tests --test it -- $(LONELY_TESTS) --test-threads=1
 	@$(MAKE) --no-print-directory sqlx-check
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; fi
 
 test-rust: ## Runs the tests that need Rust and PostgreSQL alone
 	$(RUN) need rust postgres
 	$(CARGO) build --locked -p tidings-cli
-	$(CARGO) test --locked --workspace -- $(POOLER_TESTS) $(LANGUAGE_TESTS:%=--skip %)
+	$(CARGO) test --locked --workspace -- $(POOLER_TESTS) $(LANGUAGE_TESTS:%=--skip %) $(BROWSER_TESTS:%=--skip %)
 
 lint: ## Checks format, lints and documentation; a warning is an error
 	$(RUN) need rust
@@ -232,7 +263,8 @@ lint: ## Checks format, lints and documentation; a warning is an error
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 bench: ## Measures, and writes bench/report.json; ROWS='drain register' measures those alone and writes nothing
-	$(RUN) need rust postgres
+	$(RUN) need rust postgres wrk
+	$(CARGO) build --locked --release -p tidings-cli
 	$(CARGO) run --locked --release -p tidings-bench -- $(ROWS)
 
 sqlx: ## Writes .sqlx anew: what the compiler knows about our queries
@@ -249,6 +281,11 @@ deny: ## Checks licences and sources of dependencies, with cargo-deny
 
 audit: ## Checks the dependencies against the advisories known today; needs the network
 	$(CARGO) deny check advisories
+
+web: ## Builds the browser client, and writes what the relay serves: relay/assets/tidings.js
+	$(RUN) need node; cd web; \
+	[ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --prefer-offline --no-audit --no-fund; \
+	npm run build; npm run size; cp dist/tidings.js ../relay/assets/tidings.js
 
 fuzz: ## Fuzzes what reads the texts of strangers, SECONDS=60 each; TARGETS='names urls' fuzzes those alone
 	$(RUN) need rust
@@ -272,3 +309,4 @@ docs: ## Builds the documentation of the crates, and the book with mdbook
 
 clean: ## Removes what was built; the data in .tidings stay
 	$(CARGO) clean
+	rm -rf web/node_modules web/dist web/build

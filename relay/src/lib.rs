@@ -9,6 +9,7 @@ pub mod error;
 mod gate;
 mod gather;
 mod identity;
+mod incoming;
 mod inflate;
 mod intake;
 mod json;
@@ -26,7 +27,9 @@ mod refusal;
 mod relay;
 mod route;
 mod schema;
+mod script;
 mod segment;
+mod serve;
 mod snapshot;
 mod store;
 mod telemetry;
@@ -38,4 +41,5 @@ pub use self::{
     limits::Limits,
     openapi::openapi,
     relay::{Builder, Relay},
+    serve::serve,
 };

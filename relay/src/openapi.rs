@@ -70,6 +70,11 @@ fn operation(route: &Route, method: &str) -> Value {
             operation["responses"]["503"] =
                 json!({"description": "Not now; a load balancer goes elsewhere."});
         }
+        if operator == Operator::Script {
+            operation["tags"] = json!(["Browsers"]);
+            operation["responses"]["200"]["content"] = json!({"text/javascript": {}});
+            operation["responses"]["304"] = json!({"description": "The browser has it already."});
+        }
         return operation;
     }
     operation["security"] = json!([{"bearer": []}, {"basic": []}, {"query": []}, {}]);

@@ -1,7 +1,7 @@
 //! What is answered without a look at the body: what operators ask, and what clients ask before they send.
 
 use axum::{
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use crate::{
     protocol::{content, json_response},
     refusal::Refusal,
     route::{Operation, Operator},
+    script,
 };
 
 /// How long a browser gathers before it sends, and how many events.
@@ -22,7 +23,7 @@ const FLUSH_COUNT: u32 = 20;
 const REMOTE_CONFIG_SCRIPT: &str = include_str!("posthog/config.js");
 
 /// Answers such a question; `None` for everything else.
-pub(crate) fn answer(state: &State, operation: Operation) -> Option<Response> {
+pub(crate) fn answer(state: &State, operation: Operation, asked: &HeaderMap) -> Option<Response> {
     let Operation::Operator(operator) = operation else {
         return None;
     };
@@ -35,6 +36,7 @@ pub(crate) fn answer(state: &State, operation: Operation) -> Option<Response> {
         }
         Operator::OpenApi => json_response(StatusCode::OK, &openapi()),
         Operator::Collection => json_response(StatusCode::OK, &collection(state)),
+        Operator::Script => script::answer(asked),
         Operator::Flags => json_response(StatusCode::OK, &flags()),
         Operator::RemoteConfig => json_response(StatusCode::OK, &remote_config()),
         Operator::RemoteConfigScript => {

@@ -35,6 +35,8 @@ pub(crate) enum Operator {
     Metrics,
     OpenApi,
     Collection,
+    /// The browser client.
+    Script,
     Flags,
     RemoteConfig,
     RemoteConfigScript,
@@ -169,6 +171,7 @@ pub(crate) static ROUTES: &[Route] = &[
         "The same, as a script",
     ),
     harmless("/s/", Methods::Post, Operator::Ignored, "Session recordings are not kept"),
+    operator("/tidings.js", Operator::Script, "The browser client, for a script tag"),
     operator("/health", Operator::Health, "The process answers"),
     operator("/ready", Operator::Ready, "The database answers, and requests are taken"),
     operator("/metrics", Operator::Metrics, "Counters in the text format of Prometheus"),

@@ -5,7 +5,7 @@
 
 mod glance;
 
-use axum::{body::Body, http::StatusCode, response::Response};
+use axum::{http::StatusCode, response::Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use self::glance::Events;
 use crate::{
     body,
     door::Visit,
+    incoming::Incoming,
     json,
     protocol::{json_response, with_headers},
     raw,
@@ -37,7 +38,7 @@ struct Envelope {
 }
 
 /// Takes a batch.
-pub(crate) async fn take(visit: &mut Visit, body: Body) -> Result<Response, Refusal> {
+pub(crate) async fn take(visit: &mut Visit, body: Incoming) -> Result<Response, Refusal> {
     let body = body::read_json(&visit.headers, body, &visit.state.limits, &visit.room).await?;
     let channel = visit.channel(None).await?;
     let limits = &visit.state.limits;

@@ -27,7 +27,7 @@ use tidings_tests::{Database, Launch};
 pub(crate) use self::help::COMMANDS;
 
 /// Long enough for a first start on a busy machine; nothing waits for it unless something is wrong.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The base64 of 32 bytes, for the commands and the worker of one test.
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -43,7 +43,7 @@ pub(crate) struct Ran {
 impl Ran {
     /// Returns standard output as the one JSON document that it has to be.
     #[track_caller]
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, Some(0), "{self:?}");
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -71,7 +71,7 @@ fn tidings() -> Launch {
 }
 
 /// Returns a launch of `tidings` on a database, with the key of the test and endpoints on loopback.
-fn on(database: &Database) -> Launch {
+pub(crate) fn on(database: &Database) -> Launch {
     at(&database.url())
 }
 

@@ -5,6 +5,7 @@
 mod atomicity;
 mod binary;
 mod book;
+mod browser;
 mod crash;
 mod delivery;
 mod embedded;

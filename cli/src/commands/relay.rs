@@ -57,9 +57,8 @@ pub(crate) async fn run(context: &Context, arguments: &Relay) -> Result<()> {
         .with_context(|| format!("listen on {}", arguments.listen))?;
     let url = format!("http://{}/", listener.local_addr().context("look where it listens")?);
     let relay = builder.build(shutdown.clone());
-    let serving = axum::serve(listener, relay.router())
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let serving = tokio::spawn(serving.into_future());
+    let serving = tidings_relay::serve(listener, relay.router(), shutdown.clone());
+    let serving = tokio::spawn(serving);
     let started = Started {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
