@@ -23,6 +23,7 @@ mod pooler;
 mod reading;
 mod receiving;
 mod relay;
+mod report;
 mod retention;
 mod routing;
 mod sinks;
