@@ -10,7 +10,8 @@ use axum::{
 use super::Shop;
 
 /// The page is its own, with nothing inline and nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'";
+const POLICY: &str =
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'";
 
 /// Returns the routes of the page.
 pub(crate) fn router() -> Router<Shop> {
@@ -22,9 +23,10 @@ pub(crate) fn router() -> Router<Shop> {
         .route("/basket", page())
         .route("/tea/{product_id}", page())
         .route("/shop.js", script(include_str!("page/shop.js")))
-        .route("/guest.js", script(include_str!("page/guest.js")))
-        .route("/shop.css", get(async || asset("text/css; charset=utf-8", include_str!("page/shop.css"))))
-        .route("/left", get(async || "The guest has left."))
+        .route(
+            "/shop.css",
+            get(async || asset("text/css; charset=utf-8", include_str!("page/shop.css"))),
+        )
 }
 
 fn asset(media: &'static str, text: &'static str) -> impl IntoResponse {
