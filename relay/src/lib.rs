@@ -6,6 +6,7 @@ pub mod channel;
 mod credential;
 mod door;
 pub mod error;
+mod front;
 mod gate;
 mod gather;
 mod identity;
@@ -36,6 +37,7 @@ mod watch;
 
 pub use self::{
     error::{Error, Result},
+    front::Front,
     limits::Limits,
     openapi::openapi,
     relay::{Builder, Relay},
