@@ -14,6 +14,7 @@ mod routes;
 mod segment;
 mod trips;
 mod turns;
+mod web;
 
 use anyhow::{Context, Result};
 
@@ -50,6 +51,9 @@ async fn main() -> Result<()> {
     }
     if wanted("segment.vs_limit") {
         segment::vs_limit(&fixture, &mut report).await.context("measure segment.vs_limit")?;
+    }
+    if wanted("web.gzip_kb") {
+        web::gzip_kb(&mut report).context("measure web.gzip_kb")?;
     }
     if words.is_empty() {
         report.write("bench/report.json").context("write bench/report.json")?;
