@@ -14,6 +14,7 @@ mod inflate;
 mod intake;
 mod json;
 pub mod key;
+mod kind;
 mod limits;
 mod metrics;
 mod moment;
