@@ -20,7 +20,7 @@ POOLER_TESTS := --skip pooler --skip pgbouncer
 
 # Tests that need Python, Node and Go, and those that need Node and Chromium.
 LANGUAGE_TESTS := languages::
-BROWSER_TESTS := browser::
+BROWSER_TESTS := browser:: clients::
 
 # Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; or they wait
 # for a browser, which gets little of a machine that tests something else.
@@ -162,6 +162,10 @@ look_for() {
           # Some distributions package an older one.
           node="Node 20.19 or later:  https://nodejs.org/en/download, or brew install node"
         fi ;;
+      wrk)
+        if ! command -v wrk >/dev/null 2>&1; then
+          packages="$$packages wrk" formulas="$$formulas wrk"
+        fi ;;
       chromium)
         if ! has_chromium; then
           packages="$$packages chromium" casks="$$casks chromium"
@@ -259,7 +263,8 @@ lint: ## Checks format, lints and documentation; a warning is an error
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 bench: ## Measures, and writes bench/report.json; ROWS='drain register' measures those alone and writes nothing
-	$(RUN) need rust postgres
+	$(RUN) need rust postgres wrk
+	$(CARGO) build --locked --release -p tidings-cli
 	$(CARGO) run --locked --release -p tidings-bench -- $(ROWS)
 
 sqlx: ## Writes .sqlx anew: what the compiler knows about our queries

@@ -17,6 +17,7 @@ mod collector;
 mod counter;
 mod environment;
 mod error;
+mod reading;
 mod render;
 mod statistics;
 mod truncate;
@@ -34,12 +35,19 @@ pub use self::{
     counter::{Counter, Counters},
     environment::Environment,
     error::Error,
-    statistics::{Sample, Source, Statistics},
+    reading::{Reading, Statistics, Traits, statistics, traits},
+    statistics::{Deltas, Sample, Source},
     window::{Schedule, Window},
 };
 
-/// The event of each interval.
+/// The event of each interval, as the services of analytics are told it.
 pub const EVENT_NAME: &str = "Environment Rolled Up";
+
+/// The type of the event by which the call `group` is registered, from the first report on.
+pub const DESCRIBED: &str = "tidings:environment:described";
+
+/// The type of the event by which the call `track` is registered, from the second report on.
+pub const ROLLED_UP: &str = "tidings:environment:rolled-up";
 
 /// What is reported of one interval.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +57,7 @@ pub struct Report {
     /// Of which time.
     pub window: Window,
     /// What has happened in it; none in the first report of all.
-    pub statistics: Option<Statistics>,
+    pub statistics: Option<Deltas>,
     /// What there is at its end.
     pub traits: Map<String, Json>,
     /// The collectors that had nothing to tell, and why.
@@ -63,7 +71,7 @@ pub struct Moment {
     pub now: DateTime<Utc>,
     /// The process that reports, by an id that it draws when it starts.
     pub boot_id: Uuid,
-    /// Whether the window ends early, because the process stops.
+    /// Whether the window ends early, because the process stops or somebody wants to know.
     pub partial: bool,
 }
 

@@ -49,6 +49,16 @@ impl Fixture {
         self.embedded.url()
     }
 
+    /// Returns the URL of another of its databases.
+    pub(crate) fn url_of(&self, database: &str) -> String {
+        self.embedded.url_of(database)
+    }
+
+    /// Returns the path of a file that is removed at the end.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.embedded.port()
     }
@@ -98,6 +108,10 @@ impl Fixture {
 }
 
 impl Database {
+    pub(crate) fn name(&self) -> &str {
+        self.name
+    }
+
     /// Creates a database with every migration; `name` is one of ours, and nobody else's.
     pub(crate) async fn create(fixture: &Fixture, name: &'static str) -> Result<Self> {
         let create = format!("create database {name}");

@@ -9,6 +9,7 @@ mod drain;
 mod fanout;
 mod fixture;
 mod register;
+mod relay;
 mod report;
 mod routes;
 mod segment;
@@ -22,10 +23,13 @@ use self::{fixture::Fixture, report::Report};
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == relay::bare::WORD) {
+        return relay::bare::serve().await;
+    }
     let mut report = Report::new();
     let fixture = Fixture::start().await.context("start the server")?;
     report.print_machine(&fixture).await?;
-    let words: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));
     if wanted("register.tx_ratio") {
         register::tx_ratio(&fixture, &mut report).await.context("measure register.tx_ratio")?;
@@ -51,6 +55,9 @@ async fn main() -> Result<()> {
     }
     if wanted("segment.vs_limit") {
         segment::vs_limit(&fixture, &mut report).await.context("measure segment.vs_limit")?;
+    }
+    if relay::ROWS.into_iter().any(wanted) {
+        relay::rows(&fixture, &mut report).await.context("measure the relay")?;
     }
     if wanted("web.gzip_kb") {
         web::gzip_kb(&mut report).context("measure web.gzip_kb")?;

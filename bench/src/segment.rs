@@ -62,7 +62,7 @@ struct Stage<'a> {
     recorder: Recorder,
     keyring: Keyring,
     policy: Policy,
-    /// The sink, and a sink that ends in memory.
+    /// The sink, and a lane of notifications that ends in memory.
     lanes: (i32, i32),
 }
 
@@ -132,7 +132,7 @@ impl<'a> Stage<'a> {
         let mut segment =
             NewSubscriber::sink("segment", "segment", json!({"host": recorder.url()}));
         segment.credentials = Some(Credentials::bearer("key")?);
-        let memory = NewSubscriber::sink("in-memory", "memory", json!({}));
+        let memory = NewSubscriber::new("in-memory", "memory", json!({}));
         let mut lanes = Vec::new();
         for new in [segment, memory] {
             let random = &mut StdRng::seed_from_u64(1);
@@ -209,7 +209,7 @@ impl<'a> Stage<'a> {
         Ok(rate)
     }
 
-    /// Drains the same deliveries into memory.
+    /// Drains as many notifications into memory: what reading and settling costs with nothing behind it.
     async fn memory(&self) -> Result<f64> {
         let memory = Memory::counting(2_000);
         self.drain(self.lanes.1, |builder| builder.deliverer(memory)).await

@@ -87,12 +87,15 @@ pub(crate) enum Command {
     /// Manage the key pair of the installation, which signs by v1a
     #[command(subcommand)]
     Keys(subscriber::rotate::KeysCommand),
-    /// Receive webhooks on this machine, verify them, and show them
+    /// Receive webhooks or analytics on this machine, check them, and show them
     ///
     /// What does not verify is answered with 401, as a receiver should, and the reason is shown.
     /// Anything else is answered with 204, or as --answer, --fail-every, --delay and --close say.
     /// With --subscribe, a subscriber is added for as long as this runs; it needs the database and the key of the
     /// workers, and workers that run with `--allow-address 127.0.0.1`.
+    ///
+    /// With --analytics, it is Segment and PostHog for whatever sends to them, and says what they would refuse, what they
+    /// would throw away, and what has come more than once.
     Listen(listen::Listen),
     /// Deliver the events of a time again, each under its own id
     ///

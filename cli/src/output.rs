@@ -120,6 +120,16 @@ impl Output {
         print(&(said + "\n"))
     }
 
+    /// Shows one thing of many that arrive one by one on a line of its own: a text, or a JSON object.
+    pub(crate) fn line<T: Serialize>(&self, item: &T, line: impl FnOnce() -> String) -> Result<()> {
+        let said = if self.json {
+            serde_json::to_string(item).context("write the result as JSON")?
+        } else {
+            text::line(&line()).into_owned()
+        };
+        print(&(said + "\n"))
+    }
+
     /// Shows a text of our own as it is; programs read `item`, which contains it.
     pub(crate) fn text<T: Serialize + ?Sized>(&self, item: &T, text: &str) -> Result<()> {
         if self.json { document(item) } else { print(text) }

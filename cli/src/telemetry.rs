@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use tidings::subscriber::Ensured;
 use tidings_worker::Counts;
 
 use crate::failure::chain;
@@ -58,6 +59,16 @@ pub(crate) fn no_hash_keys() {
 
 pub(crate) fn worker_started(name: &str, kinds: &str) {
     tracing::info!(worker.name = name, "worker started for subscribers of the kinds {kinds}");
+}
+
+pub(crate) fn sink_ensured(name: &str, ensured: Ensured) {
+    let subscriber_id = ensured.subscriber_id();
+    let what = match ensured {
+        Ensured::Added(_) => "added, and told of everything",
+        Ensured::Changed(_) => "changed to the host and the key of the settings",
+        Ensured::Unchanged(_) => "there",
+    };
+    tracing::info!(subscriber.id = subscriber_id, "the sink {name} is {what}");
 }
 
 pub(crate) fn draining(signal: &str, patience: Duration) {

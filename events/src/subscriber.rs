@@ -6,6 +6,7 @@
 
 mod add;
 mod credentials;
+mod ensure;
 mod fit;
 mod health;
 mod key;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 pub use self::{
     add::{Added, CONFIG_BYTES_MAX, NewSubscriber, add},
     credentials::set_credentials,
+    ensure::{Ensured, ensure},
     health::{Ailing, Note, Trouble, Turn, note_health},
     key::{Key, Purpose, SigningKey},
     publish::{KeyOwner, jwks},

@@ -3,7 +3,6 @@
 //! `{"event": "view:loaded", "properties": {…}}`, or `{"batch": [{…}, …]}`.
 
 use axum::{
-    body::Body,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -16,6 +15,7 @@ use crate::{
     body,
     door::Visit,
     identity::{self, Identity},
+    incoming::Incoming,
     intake::{self, Happening, Intake, Outcome},
     json, moment,
     protocol::json_response,
@@ -38,7 +38,7 @@ struct Common {
 }
 
 /// Takes a request.
-pub(crate) async fn take(visit: &mut Visit, body: Body) -> Result<Response, Refusal> {
+pub(crate) async fn take(visit: &mut Visit, body: Incoming) -> Result<Response, Refusal> {
     let limits = &visit.state.limits;
     let body = body::read_json(&visit.headers, body, limits, &visit.room).await?;
     let channel = visit.channel(None).await?;

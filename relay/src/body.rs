@@ -1,14 +1,11 @@
 //! Reading the body of a request: its type, its encoding, its size and the time that it takes.
 
-use axum::{
-    body::Body,
-    http::{HeaderMap, StatusCode, header},
-};
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
 
 use crate::{
     gate::Room,
+    incoming::Incoming,
     inflate::{Encoding, inflate},
     limits::Limits,
     refusal::Refusal,
@@ -44,7 +41,7 @@ impl Media {
 /// Reads a body of JSON.
 pub(crate) async fn read_json(
     headers: &HeaderMap,
-    body: Body,
+    body: Incoming,
     limits: &Limits,
     room: &Room,
 ) -> Result<Bytes, Refusal> {
@@ -62,7 +59,7 @@ pub(crate) async fn read_json(
 /// for one that breaks off, 503 where there is no room for it.
 pub(crate) async fn read(
     headers: &HeaderMap,
-    body: Body,
+    body: Incoming,
     limits: &Limits,
     room: &Room,
 ) -> Result<(Media, Bytes), Refusal> {
@@ -96,16 +93,15 @@ pub(crate) async fn read(
 
 /// Collects a body for which there is room for `announced` bytes, and asks for more where there are more.
 async fn collect(
-    body: Body,
+    mut body: Incoming,
     announced: usize,
     max: usize,
     limits: &Limits,
     room: &Room,
 ) -> Result<Bytes, Refusal> {
-    let mut chunks = body.into_data_stream();
     let (mut first, mut all) = (Bytes::new(), BytesMut::new());
     let mut granted = announced;
-    while let Some(chunk) = chunks.next().await {
+    while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_| Refusal::malformed("broken_body", "the body breaks off"))?;
         let bytes = first.len() + all.len() + chunk.len();
         if bytes > max {
@@ -137,7 +133,7 @@ fn unsupported() -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use axum::{body::Body, http::HeaderValue};
     use futures_util::stream;
 
     use super::*;
@@ -150,7 +146,7 @@ mod tests {
     async fn outcome(headers: HeaderMap, body: Body) -> Result<Bytes, &'static str> {
         let room = Gate::new(1, 1_000_000).enter().unwrap();
         let limits = Limits { body_bytes_max: 10, compressed_bytes_max: 5, ..Limits::default() };
-        read_json(&headers, body, &limits, &room).await.map_err(|refusal| refusal.code)
+        read_json(&headers, body.into(), &limits, &room).await.map_err(|refusal| refusal.code)
     }
 
     #[tokio::test]
@@ -192,10 +188,11 @@ mod tests {
         let room = Gate::new(1, 100).enter().unwrap();
         let announced = headers(header::CONTENT_LENGTH, "60");
         let never = Body::from_stream(stream::pending::<Result<Bytes, axum::Error>>());
-        let refusal = read_json(&announced, never, &Limits::default(), &room).await.unwrap_err();
+        let refusal =
+            read_json(&announced, never.into(), &Limits::default(), &room).await.unwrap_err();
         assert_eq!(refusal.code, "overloaded");
         let chunked = Body::from_stream(stream::iter([Ok::<_, axum::Error>("x".repeat(60))]));
-        let refusal = read_json(&HeaderMap::new(), chunked, &Limits::default(), &room).await;
+        let refusal = read_json(&HeaderMap::new(), chunked.into(), &Limits::default(), &room).await;
         assert_eq!(refusal.unwrap_err().code, "overloaded");
     }
 

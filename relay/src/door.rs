@@ -6,7 +6,6 @@ use std::{
 };
 
 use axum::{
-    body::Body,
     extract::Request,
     http::{HeaderMap, StatusCode},
     response::Response,
@@ -17,6 +16,7 @@ use crate::{
     Limits, analytics, credential,
     gate::{Gate, Room},
     gather::{Entry, Gatherer, Record},
+    incoming::Incoming,
     intake::{self, Intake, Outcome},
     key,
     metrics::Metrics,
@@ -87,10 +87,11 @@ async fn visit(
     if let Some(answer) = operator::answer(state, route.operation, request.headers()) {
         return Ok(answer);
     }
+    let (parts, body) = request.into_parts();
+    let body = Incoming::from(body);
     let room = Arc::new(state.gate.enter()?);
     room.grow(REQUEST_BYTES)?;
     let snapshot = state.watcher.snapshot().await?;
-    let (parts, body) = request.into_parts();
     let visit = Visit {
         state: Arc::clone(state),
         route,
@@ -104,7 +105,7 @@ async fn visit(
 }
 
 impl Visit {
-    async fn go(mut self, body: Body) -> Result<Response, Refusal> {
+    async fn go(mut self, body: Incoming) -> Result<Response, Refusal> {
         match self.route.operation {
             Operation::Analytics => analytics::take(&mut self, body).await,
             Operation::Segment(call) => segment::take(&mut self, call, body).await,

@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn table_is_the_clients() {
-        let table = CLIENT.split_once("const ADDED = [").unwrap().1.split_once("]").unwrap().0;
+        let table = CLIENT.split_once("const ADDED = [").unwrap().1.split_once(']').unwrap().0;
         let rows: Vec<_> = table.split('"').skip(1).step_by(2).collect();
         assert_eq!(rows.len(), Level::ALL.len());
         for (kinds, level) in rows.iter().zip(Level::ALL) {

@@ -10,6 +10,7 @@ mod front;
 mod gate;
 mod gather;
 mod identity;
+mod incoming;
 mod inflate;
 mod intake;
 mod json;
@@ -30,6 +31,7 @@ mod route;
 mod schema;
 mod script;
 mod segment;
+mod serve;
 mod snapshot;
 mod store;
 mod telemetry;
@@ -42,4 +44,5 @@ pub use self::{
     limits::Limits,
     openapi::openapi,
     relay::{Builder, Relay},
+    serve::serve,
 };

@@ -7,7 +7,7 @@
 
 mod decode;
 
-use axum::{body::Body, http::StatusCode, response::Response};
+use axum::{http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
@@ -17,6 +17,7 @@ use crate::{
     body, credential,
     door::Visit,
     identity::{self, Identity},
+    incoming::Incoming,
     intake::{self, Happening, Intake},
     json, kind, moment,
     protocol::json_response,
@@ -44,7 +45,7 @@ struct Read<'a> {
 }
 
 /// Takes a request.
-pub(crate) async fn take(visit: &mut Visit, body: Body) -> Result<Response, Refusal> {
+pub(crate) async fn take(visit: &mut Visit, body: Incoming) -> Result<Response, Refusal> {
     let limits = &visit.state.limits;
     let (media, body) = body::read(&visit.headers, body, limits, &visit.room).await?;
     let text = decode::decode(media, body, &visit.query, limits, &visit.room)?;

@@ -7,7 +7,7 @@
 //! Clients take 200 for an end of the matter and 400 for a mistake of theirs, so what is not collected is answered with
 //! 200 and counted as filtered.
 
-use axum::{body::Body, http::StatusCode, response::Response};
+use axum::{http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
@@ -17,6 +17,7 @@ use crate::{
     body,
     door::Visit,
     identity::{self, Identity},
+    incoming::Incoming,
     intake::{self, Happening, Intake, Outcome},
     json, moment,
     protocol::json_response,
@@ -43,7 +44,7 @@ struct Envelope<'a> {
 pub(crate) async fn take(
     visit: &mut Visit,
     call: Option<Call>,
-    body: Body,
+    body: Incoming,
 ) -> Result<Response, Refusal> {
     let limits = &visit.state.limits;
     let body = body::read_json(&visit.headers, body, limits, &visit.room).await?;

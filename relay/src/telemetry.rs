@@ -2,7 +2,7 @@
 //!
 //! Nothing that a client has sent is in them, and nothing is logged per request above `debug`.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, io};
 
 use crate::Error;
 
@@ -55,6 +55,10 @@ pub(crate) fn kept(forgotten: i64, dropped: i64) {
     if forgotten > 0 || dropped > 0 {
         tracing::debug!(forgotten, dropped, "old requests and partitions of the log were removed");
     }
+}
+
+pub(crate) fn unaccepted(error: &io::Error) {
+    tracing::warn!(%error, "no connection was taken; raise the limit of open files if it was reached");
 }
 
 pub(crate) fn closing(requests: usize) {

@@ -7,7 +7,7 @@
 mod glance;
 mod sift;
 
-use axum::{body::Body, http::StatusCode, response::Response};
+use axum::{http::StatusCode, response::Response};
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
@@ -22,6 +22,7 @@ use self::{
 use crate::{
     body,
     door::Visit,
+    incoming::Incoming,
     json,
     protocol::{json_response, with_headers},
     raw,
@@ -43,7 +44,7 @@ struct Envelope {
 }
 
 /// Takes a batch.
-pub(crate) async fn take(visit: &mut Visit, body: Body) -> Result<Response, Refusal> {
+pub(crate) async fn take(visit: &mut Visit, body: Incoming) -> Result<Response, Refusal> {
     let body = body::read_json(&visit.headers, body, &visit.state.limits, &visit.room).await?;
     let channel = visit.channel(None).await?;
     let limits = &visit.state.limits;

@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long the database may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// After so long without an answer the relay does not call itself ready.
-const STALE: Duration = Duration::from_secs(30);
+/// After so long without an answer the relay does not call itself ready: longer than from one late answer to the next.
+const STALE: Duration = Duration::from_secs(10);
 
 /// The snapshot and the clock of a relay.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ mod help;
 mod listen;
 mod look;
 mod paper;
+mod record;
 mod refusals;
 mod relay;
 mod replay;
@@ -75,7 +76,7 @@ pub(crate) fn on(database: &Database) -> Launch {
     at(&database.url())
 }
 
-fn at(url: &str) -> Launch {
+pub(crate) fn at(url: &str) -> Launch {
     let launch = tidings().env("DATABASE_URL", url).env("TIDINGS_KEY", KEY);
     launch.env("TIDINGS_ALLOW_ADDRESS", "127.0.0.1")
 }

@@ -1,6 +1,7 @@
 //! Workers that die, stop and come back at the worst moment: nothing is lost, order is kept, and nobody who has lost
 //! a lane goes on serving it.
 
+mod relay;
 mod step;
 
 use std::{

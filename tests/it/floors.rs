@@ -244,7 +244,7 @@ fn every_error_that_registering_raises_is_in_the_readme() {
 #[test]
 fn locks_name_no_registry() {
     // An address in a lock binds everybody to the registry of whoever wrote it.
-    for lock in ["examples/sql/node", "tests/languages/node", "web"] {
+    for lock in ["examples/sql/node", "tests/clients", "tests/languages/node", "web"] {
         let lock = root().join(lock).join("package-lock.json");
         let text = fs::read_to_string(&lock).unwrap();
         let packages: serde_json::Value = serde_json::from_str(&text).unwrap();

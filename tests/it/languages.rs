@@ -5,4 +5,4 @@
 
 mod signatures;
 mod sql;
-mod toolchain;
+pub(crate) mod toolchain;

@@ -15,6 +15,7 @@ pages! {
     receive_webhooks = "../../docs/guides/receive-webhooks.md",
     chat = "../../docs/guides/chat.md",
     analytics = "../../docs/guides/analytics.md",
+    reporting = "../../docs/guides/reporting.md",
     relay = "../../docs/guides/relay.md",
     catalogue = "../../docs/guides/catalogue.md",
     change_a_schema = "../../docs/guides/change-a-schema.md",

@@ -33,6 +33,15 @@ const WORKERS: &str = "
 
 const SHARDS: &str = "update tidings.shard set taken_at = taken_at - $1 where taken_at is not null";
 
+const REPORTERS: &str = r#"
+    update tidings.reporter
+    set baseline = jsonb_set(baseline, '{window_start}', to_jsonb(to_char(
+      ((baseline ->> 'window_start')::timestamptz - $1) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))
+    where baseline is not null"#;
+
+/// Both of the infinite times stay.
+const LEVELS: &str = "update tidings.level set at = at - $1, until = until - $1";
+
 /// Lets `by` pass for everything: deliveries and leases.
 ///
 /// A worker whose lease runs out by this is as good as dead, also one that runs; tests of deliveries with a running
@@ -49,6 +58,11 @@ pub async fn advance_deliveries(pool: &PgPool, by: Duration) {
 /// Lets `by` pass for leases; deliveries stay as they are.
 pub async fn advance_leases(pool: &PgPool, by: Duration) {
     shift(pool, by, &[WORKERS, SHARDS]).await;
+}
+
+/// Lets `by` pass since the last report of every reporter, and since the level was set.
+pub async fn advance_reports(pool: &PgPool, by: Duration) {
+    shift(pool, by, &[REPORTERS, LEVELS]).await;
 }
 
 async fn shift(pool: &PgPool, by: Duration, statements: &[&'static str]) {

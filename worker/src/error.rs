@@ -13,6 +13,12 @@ pub enum Error {
     /// The event library could not do its part.
     #[error("work")]
     Events(#[from] tidings::Error),
+    /// The parts of a reporter do not fit together.
+    #[error("start the reporter")]
+    Report(#[from] tidings::analytics::report::Error),
+    /// A report that no service would take.
+    #[error("put the report into messages")]
+    Unsendable(#[from] tidings::analytics::wire::Error),
     /// Two deliverers of one kind were given.
     #[error("start the worker: two deliverers of kind `{kind}` were given")]
     DuplicateKind {
@@ -47,7 +53,11 @@ impl Error {
             Self::Hold(error) => error.is_transient(),
             Self::Events(error) => error.is_transient(),
             Self::Unanswered { source, .. } => tidings::error::is_transient(source),
-            Self::DuplicateKind { .. } | Self::NoDeliverer | Self::Corrupt { .. } => false,
+            Self::Report(_)
+            | Self::Unsendable(_)
+            | Self::DuplicateKind { .. }
+            | Self::NoDeliverer
+            | Self::Corrupt { .. } => false,
         }
     }
 

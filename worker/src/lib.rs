@@ -13,6 +13,7 @@ mod listener;
 pub mod log;
 pub mod maintenance;
 mod pump;
+pub mod report;
 mod roster;
 mod scanner;
 mod session;
@@ -31,6 +32,7 @@ pub use self::{
     ladder::Ladder,
     log::AttemptLog,
     maintenance::Retention,
+    report::Reporter,
     telemetry::Counts,
     webhook::Webhook,
     worker::{Builder, Running, Worker},

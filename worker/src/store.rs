@@ -1,5 +1,7 @@
 //! The queries of this crate, one function each.
 
+pub(crate) mod report;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use tidings::subscriber::Note;
+use tidings::{
+    analytics::report::{Collected, CollectorError, Report, Statistics},
+    subscriber::Note,
+};
 use tidings_ownership::ShardId;
 
 use crate::{
@@ -82,6 +85,19 @@ impl Counters {
             unlogged: read(&self.unlogged),
             sweep_found: read(&self.sweep_found),
         }
+    }
+}
+
+impl Statistics for Counts {
+    const NAMES: &'static [&'static str] =
+        &["deliveries_delivered", "deliveries_retried", "deliveries_filtered", "deliveries_buried"];
+
+    fn tell(&self, collected: &mut Collected) {
+        collected
+            .statistic("deliveries_delivered", self.delivered)
+            .statistic("deliveries_retried", self.retried)
+            .statistic("deliveries_filtered", self.filtered)
+            .statistic("deliveries_buried", self.buried);
     }
 }
 
@@ -223,6 +239,36 @@ pub(crate) fn not_noted(lane: i32, error: &Error) {
 
 pub(crate) fn listening_failed(error: &sqlx::Error) {
     tracing::debug!(%error, "not listening for wake-ups; polling goes on");
+}
+
+pub(crate) fn reported(name: &str, report: &Report, events: usize) {
+    let window = &report.window;
+    tracing::info!(
+        reporter.name = name,
+        sequence = window.sequence,
+        window.start = %window.start,
+        window.end = %window.end,
+        events,
+        "report registered"
+    );
+}
+
+pub(crate) fn report_superseded(name: &str) {
+    tracing::info!(reporter.name = name, "report given up: another process leads and has made it");
+}
+
+pub(crate) fn collector_failed(name: &str, error: &CollectorError) {
+    let CollectorError { collector, error: code, message } = error;
+    tracing::warn!(
+        reporter.name = name,
+        collector,
+        error = message,
+        "collector {collector} had nothing to tell ({code}); what it counts is in the next report"
+    );
+}
+
+pub(crate) fn report_failed(name: &str, error: &Error) {
+    tracing::warn!(reporter.name = name, error = %chain(error), "reporting failed; it will be repeated");
 }
 
 pub(crate) fn pruned(what: &'static str, count: u64) {

@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
-use tidings::{deliverer::Deliverer, secret::Keyring};
+use tidings::{
+    analytics::report::{self, Reading},
+    deliverer::Deliverer,
+    secret::Keyring,
+};
 use tidings_ownership::{Holder, Holdings, Options, Session, is_of_shared_session};
 use tokio::{
     sync::{Notify, Semaphore, mpsc, watch},
@@ -274,6 +278,14 @@ impl Running {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counters.read()
+    }
+
+    /// Returns what it has done as a collector of reports: the statistics `deliveries_delivered`, `deliveries_retried`,
+    /// `deliveries_filtered` and `deliveries_buried`.
+    #[must_use]
+    pub fn collector(&self) -> Reading {
+        let counters = Arc::clone(&self.counters);
+        report::statistics("worker", move || std::future::ready(Ok(counters.read())))
     }
 
     /// Returns what it holds; it changes with every hold.

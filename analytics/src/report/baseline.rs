@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::statistics::{Sample, Source, Statistics};
+use super::statistics::{Deltas, Sample, Source};
 
 /// For how many reports a process that is not seen any more is remembered: 30 days of hours.
 ///
@@ -76,8 +76,8 @@ impl Baseline {
     ///
     /// What was not read this time, because its collector failed or its process did not answer, keeps its place: the
     /// report that reads it again covers both windows.
-    pub(super) fn advance(&self, samples: &[Sample], end: DateTime<Utc>) -> (Statistics, Self) {
-        let mut statistics = Statistics::default();
+    pub(super) fn advance(&self, samples: &[Sample], end: DateTime<Utc>) -> (Deltas, Self) {
+        let mut statistics = Deltas::default();
         let mut sources = self.sources.clone();
         for Sample { source, counters } in samples {
             let known = sources.entry(*source).or_default();

@@ -93,6 +93,7 @@ pub trait Collector: Send + Sync {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Collected {
     statistics: BTreeMap<&'static str, u64>,
+    others: BTreeMap<Uuid, BTreeMap<&'static str, u64>>,
     traits: BTreeMap<&'static str, Json>,
 }
 
@@ -143,6 +144,13 @@ impl Collected {
     /// Adds the value of a counter.
     pub fn statistic(&mut self, name: &'static str, value: u64) -> &mut Self {
         self.statistics.insert(name, value);
+        self
+    }
+
+    /// Adds the value that `source` has of a counter, which begins at zero when the source appears: a partition that is
+    /// made each day and dropped in the end, for example. All sources of a counter are added up.
+    pub fn statistic_of(&mut self, source: Uuid, name: &'static str, value: u64) -> &mut Self {
+        self.others.entry(source).or_default().insert(name, value);
         self
     }
 
@@ -206,13 +214,41 @@ impl Collectors {
         boot_id: Uuid,
         sleep: impl Fn(Duration) -> S,
     ) -> Gathered {
-        let answers = self.collectors.iter().map(|collector| {
+        self.collect_of(boot_id, sleep, |_| true).await
+    }
+
+    /// Asks those collectors that count in the memory of this process, as [`Collectors::collect`] asks all.
+    ///
+    /// Every process writes down what it has counted, so that the one that reports can add them up.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped at any time; nothing was changed.
+    pub async fn collect_counters<S: Future<Output = ()>>(
+        &self,
+        boot_id: Uuid,
+        sleep: impl Fn(Duration) -> S,
+    ) -> Gathered {
+        self.collect_of(boot_id, sleep, |collector| {
+            !collector.is_durable() && !collector.statistics().is_empty()
+        })
+        .await
+    }
+
+    async fn collect_of<S: Future<Output = ()>>(
+        &self,
+        boot_id: Uuid,
+        sleep: impl Fn(Duration) -> S,
+        is_asked: fn(&dyn Collector) -> bool,
+    ) -> Gathered {
+        let asked = || self.collectors.iter().filter(|collector| is_asked(&***collector));
+        let answers = asked().map(|collector| {
             let timer = sleep(collector.timeout());
             async move { within(collector.collect(), timer).await }
         });
         let answers = all(answers.map(Box::pin).collect()).await;
         let mut gathered = Gathered::default();
-        for (collector, answer) in self.collectors.iter().zip(answers) {
+        for (collector, answer) in asked().zip(answers) {
             match answer {
                 Some(Ok(collected)) => gathered.add(&**collector, boot_id, collected),
                 Some(Err(error)) => gathered.fail(collector.name(), "failed", error.message),
@@ -229,8 +265,9 @@ impl Collectors {
 impl Gathered {
     /// Adds what a collector has found and had declared.
     fn add(&mut self, collector: &dyn Collector, boot_id: Uuid, collected: Collected) {
-        let found: BTreeSet<_> =
-            collected.statistics.keys().chain(collected.traits.keys()).copied().collect();
+        let of_others = collected.others.values().flat_map(BTreeMap::keys);
+        let found = collected.statistics.keys().chain(collected.traits.keys()).chain(of_others);
+        let found: BTreeSet<_> = found.copied().collect();
         let declared: BTreeSet<_> =
             collector.statistics().iter().chain(collector.traits()).copied().collect();
         for (error, odd) in [("missing", &declared - &found), ("undeclared", &found - &declared)] {
@@ -241,14 +278,17 @@ impl Gathered {
         }
         let source =
             if collector.is_durable() { Source::Durable } else { Source::Process(boot_id) };
-        let counters: BTreeMap<_, _> = collected
-            .statistics
-            .into_iter()
-            .filter(|(name, _)| collector.statistics().contains(name))
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
-        if !counters.is_empty() {
-            self.samples.push(Sample { source, counters });
+        let others = collected.others.into_iter();
+        let others = others.map(|(id, counters)| (Source::Process(id), counters));
+        for (source, counters) in [(source, collected.statistics)].into_iter().chain(others) {
+            let counters: BTreeMap<_, _> = counters
+                .into_iter()
+                .filter(|(name, _)| collector.statistics().contains(name))
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect();
+            if !counters.is_empty() {
+                self.samples.push(Sample { source, counters });
+            }
         }
         let traits = collected.traits.into_iter();
         let traits = traits.filter(|(name, _)| collector.traits().contains(name));

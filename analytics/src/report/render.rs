@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{EVENT_NAME, Report, truncate::truncate, window::Window};
+use super::{EVENT_NAME, ROLLED_UP, Report, truncate::truncate, window::Window};
 use crate::wire::{Call, Error, Message, Name, Properties};
 
 /// The properties that a report has for itself.
@@ -90,7 +90,7 @@ impl Report {
         self.message(Call::Track, Properties::from(flat)).map(Some)
     }
 
-    /// Returns the body of a webhook: statistics and traits side by side, whole.
+    /// Returns the body of a webhook: statistics and traits side by side, whole. It is sent from the second report on.
     pub fn webhook(&self) -> Json {
         let mut data = self.frame();
         data.insert("organization_id".to_owned(), json!(self.environment.organization()));
@@ -101,7 +101,7 @@ impl Report {
         data.insert("counter_reset".to_owned(), json!(counter_reset));
         data.insert("traits".to_owned(), json!(self.traits));
         json!({
-            "type": "environment:rolled-up",
+            "type": ROLLED_UP,
             "timestamp": time(self.window.end),
             "data": data,
         })
@@ -119,7 +119,9 @@ impl Report {
             let properties = json!(message.properties());
             parts.push(format!("{call} \"{name}\" {}\n{properties:#}\n", message.id()));
         }
-        parts.push(format!("webhook\n{:#}\n", self.webhook()));
+        if self.statistics.is_some() {
+            parts.push(format!("webhook\n{:#}\n", self.webhook()));
+        }
         Ok(parts.join("\n"))
     }
 

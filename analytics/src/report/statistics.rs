@@ -11,7 +11,8 @@ use uuid::Uuid;
 pub enum Source {
     /// Kept where they outlive processes, in a database for example.
     Durable,
-    /// Kept in the memory of the process with this boot id, from zero on.
+    /// Kept by the process with this boot id, in its memory, from zero on; or by anything else that begins at zero when it
+    /// appears, and has an id of its own.
     Process(Uuid),
 }
 
@@ -26,14 +27,14 @@ pub struct Sample {
 
 /// What has been added to the counters in a window, all sources together.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Statistics {
+pub struct Deltas {
     /// By name.
     pub values: BTreeMap<String, u64>,
     /// Whether a counter was found to have begun anew, so that what it had last is not known.
     pub counter_reset: bool,
 }
 
-impl Statistics {
+impl Deltas {
     /// Adds what one counter of `source` has counted from `earlier` to `current`; `None` where it was not known.
     ///
     /// A counter that is lower than before has begun anew: all that it has is new.
@@ -109,17 +110,16 @@ mod tests {
             (Source::Durable, Some(9), 10, 1, false),
         ];
         for (source, earlier, current, delta, counter_reset) in table {
-            let mut statistics = Statistics::default();
+            let mut statistics = Deltas::default();
             statistics.add("orders", source, earlier, current);
-            let expected =
-                Statistics { values: [("orders".to_owned(), delta)].into(), counter_reset };
+            let expected = Deltas { values: [("orders".to_owned(), delta)].into(), counter_reset };
             assert_eq!(statistics, expected, "{source} {earlier:?} {current}");
         }
     }
 
     #[test]
     fn sources_are_added_up_to_a_bound() {
-        let mut statistics = Statistics::default();
+        let mut statistics = Deltas::default();
         for value in [2, 3, u64::MAX] {
             statistics.add("orders", PROCESS, None, value);
         }

@@ -202,6 +202,66 @@ fn collector_that_fails_or_hangs_costs_its_own_part_and_is_named() {
     );
 }
 
+/// Counts by partition, as well as by itself.
+struct Partitions(Vec<(u128, u64)>);
+
+impl Collector for Partitions {
+    fn name(&self) -> &'static str {
+        "partitions"
+    }
+
+    fn statistics(&self) -> &[&'static str] {
+        &["rows"]
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    fn collect(&self) -> Collecting<'_> {
+        let mut collected = Collected::new();
+        for (id, rows) in &self.0 {
+            collected.statistic_of(Uuid::from_u128(*id), "rows", *rows);
+        }
+        Box::pin(ready(Ok(collected)))
+    }
+}
+
+#[test]
+fn sources_that_come_and_go_are_added_up() {
+    let mut baseline = None;
+    let mut report = |partitions: &[(u128, u64)], hours| {
+        let collectors = Collectors::new(vec![Box::new(Partitions(partitions.to_vec()))]).unwrap();
+        let gathered = collect(&collectors);
+        assert_eq!(gathered.errors, [], "what is told of a source is no missing name");
+        let next =
+            Report::next(environment(), &schedule(), baseline.as_ref(), gathered, moment(hours));
+        baseline = Some(next.1);
+        next.0.statistics.map(|statistics| (statistics.values["rows"], statistics.counter_reset))
+    };
+    assert_eq!(report(&[(1, 1_000)], 0), None);
+    assert_eq!(report(&[(1, 1_005), (2, 3)], 1), Some((8, false)));
+    assert_eq!(report(&[(2, 10)], 2), Some((7, false)), "one that is gone takes nothing with it");
+}
+
+#[test]
+fn counters_of_this_process_are_read_apart_from_all_others() {
+    let tells = |name| Behaviour::Tells(vec![(name, 3)], vec![]);
+    let own = Stub { statistics: &["orders"], ..stub("own", tells("orders")) };
+    let durable =
+        Stub { statistics: &["rows"], is_durable: true, ..stub("durable", tells("rows")) };
+    let only_traits = Stub { traits: &["sinks"], ..stub("traits", Behaviour::Fails) };
+    let collectors = boxed(vec![durable, only_traits, own]).unwrap();
+    let timers = |_| ready(());
+    let mut work = Box::pin(collectors.collect_counters(Uuid::from_u128(9), timers));
+    let Poll::Ready(gathered) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("it waits for something")
+    };
+    assert_eq!(gathered.samples.len(), 1);
+    assert_eq!(gathered.samples[0].counters, [("orders".to_owned(), 3)].into());
+    assert_eq!(gathered.errors, []);
+}
+
 #[test]
 fn counters_of_an_application_are_a_collector() {
     static ORDERS: Counter = Counter::new("orders");

@@ -27,7 +27,7 @@ pub struct Window {
     pub sequence: u64,
     /// The process that reports.
     pub boot_id: Uuid,
-    /// Whether it ended early, because the process stopped.
+    /// Whether it ended early, because the process stopped or somebody wanted to know.
     pub partial: bool,
 }
 

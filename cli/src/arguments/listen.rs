@@ -11,6 +11,14 @@ const DELAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(10)
 /// Where webhooks are received, and how they are answered.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Listen {
+    /// Record analytics in place of webhooks: speak Segment and PostHog, keep nothing, and show each message on a line
+    #[arg(long, conflicts_with_all = ["secrets", "forward", "patterns"])]
+    pub(crate) analytics: bool,
+
+    /// Show each message of analytics whole
+    #[arg(long, requires = "analytics")]
+    pub(crate) verbose: bool,
+
     /// The port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 8787, value_name = "N")]
     pub(crate) port: u16,

@@ -3,6 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
+use tidings::analytics::wire::Vendor;
 use tidings_worker::{AttemptLog, Retention, health};
 
 use crate::duration;
@@ -80,6 +81,30 @@ pub(crate) struct Serve {
     /// What the worker is called in lists; the name of the machine where it is not set
     #[arg(long, env = "TIDINGS_WORKER_NAME", value_name = "NAME")]
     pub(crate) worker_name: Option<String>,
+
+    /// The sinks that are there by themselves.
+    #[command(flatten)]
+    pub(crate) sinks: Sinks,
+}
+
+/// Analytics services that every event with telemetry goes to, without a command that adds them.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Sinks {
+    /// The write key of a Segment source: the sink `segment` is added, or kept at it
+    #[arg(long, env = "TIDINGS_SEGMENT_KEY", hide_env_values = true, value_name = "KEY")]
+    pub(crate) segment_key: Option<String>,
+
+    /// Where Segment is: us, eu, or the URL of a server that speaks its protocol
+    #[arg(long, env = "TIDINGS_SEGMENT_HOST", default_value = "us", value_name = "HOST")]
+    pub(crate) segment_host: String,
+
+    /// The token of a PostHog project: the sink `posthog` is added, or kept at it
+    #[arg(long, env = "TIDINGS_POSTHOG_KEY", hide_env_values = true, value_name = "KEY")]
+    pub(crate) posthog_key: Option<String>,
+
+    /// Where PostHog is: us, eu, or the URL of yours
+    #[arg(long, env = "TIDINGS_POSTHOG_HOST", default_value = "us", value_name = "HOST")]
+    pub(crate) posthog_host: String,
 }
 
 /// How the database is reached.
@@ -123,6 +148,20 @@ impl Serve {
             attempts: days(self.attempt_retention_days),
             dead: days(self.dead_retention_days),
         }
+    }
+}
+
+impl Sinks {
+    /// Returns the sinks that are wanted, each with its key and host.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = (Vendor, &str, &str)> {
+        let all = [
+            (Vendor::Segment, &self.segment_key, &self.segment_host),
+            (Vendor::PostHog, &self.posthog_key, &self.posthog_host),
+        ];
+        all.into_iter().filter_map(|(vendor, key, host)| {
+            let key = key.as_deref().map(str::trim).filter(|key| !key.is_empty())?;
+            Some((vendor, key, host.as_str()))
+        })
     }
 }
 

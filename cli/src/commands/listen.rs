@@ -1,5 +1,7 @@
 //! `tidings listen`: a receiver for developers, which shows what arrives and fails on purpose.
 
+mod analytics;
+mod door;
 mod forward;
 mod reply;
 mod show;
@@ -9,7 +11,7 @@ mod verdict;
 use std::{
     convert::Infallible,
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -24,19 +26,13 @@ use hyper::{
     body::{Bytes, Incoming},
     header::RETRY_AFTER,
     http::request::Parts,
-    server::conn::http1,
-    service::service_fn,
 };
-use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tidings_receiver::{Key, Verifier};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Notify,
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::sync::Notify;
 
 use self::{
+    door::{Door, Receive, bind},
     reply::{Reply, reply},
     show::Received,
     temporary::Temporary,
@@ -58,9 +54,6 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 /// How often it is looked whether deliveries fail before they come here.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// How long answers under way may take at the end.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// Where we listen.
 #[derive(Debug, Serialize)]
 struct Listening {
@@ -80,9 +73,6 @@ struct Shared {
     answered: AtomicU64,
     has_refused: AtomicBool,
     enough: Notify,
-    /// Connections under way, and the word to end them.
-    connections: TaskTracker,
-    stop: CancellationToken,
 }
 
 /// Receives until a signal, or until enough has come.
@@ -91,6 +81,9 @@ struct Shared {
 ///
 /// The port is taken, the subscriber cannot be added, or, with --count, something did not verify.
 pub(crate) async fn run(context: &Context, listen: &Listen) -> Result<()> {
+    if listen.analytics {
+        return analytics::run(context, listen).await;
+    }
     let mut signals = Signals::listen()?;
     let mut keys = keys(&listen.secrets)?;
     let forward = listen.forward.as_deref().map(forward::destination).transpose()?;
@@ -112,23 +105,19 @@ pub(crate) async fn run(context: &Context, listen: &Listen) -> Result<()> {
         answered: AtomicU64::new(0),
         has_refused: AtomicBool::new(false),
         enough: Notify::new(),
-        connections: TaskTracker::new(),
-        stop: CancellationToken::new(),
     });
+    let door = Door::default();
     let outcome = async {
         shared.say(address, temporary.as_ref())?;
         tokio::select! {
-            failed = accept(&shared, &listener) => failed,
+            failed = door.accept(&shared, &listener) => failed,
             () = warn(context, &shared, temporary.as_ref()) => Ok(()),
             () = shared.enough.notified() => Ok(()),
             _ = signals.next() => Ok(()),
         }
     }
     .await;
-    // Whoever waits for an answer gets it.
-    shared.stop.cancel();
-    shared.connections.close();
-    drop(tokio::time::timeout(GRACE, shared.connections.wait()).await);
+    door.close().await;
     if let Some(temporary) = &temporary {
         temporary.remove(context).await?;
     }
@@ -151,38 +140,6 @@ fn keys(texts: &[String]) -> Result<Vec<Key>> {
         keys.push(Key::parse(read.trim()).map_err(refused)?);
     }
     Ok(keys)
-}
-
-async fn bind(port: u16) -> Result<TcpListener> {
-    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    Ok(bound.map_err(|error| {
-        Coded::new(Exit::Failed, format!("listen on 127.0.0.1:{port}"))
-            .hint("choose another with --port, or a free one with --port 0")
-            .because(error)
-    })?)
-}
-
-/// Takes connections for ever.
-async fn accept(shared: &Arc<Shared>, listener: &TcpListener) -> Result<()> {
-    loop {
-        let (stream, _) = listener.accept().await.context("take a connection")?;
-        shared.connections.spawn(serve(Arc::clone(shared), stream));
-    }
-}
-
-/// Answers the requests of one connection; told to stop, it ends the one under way.
-async fn serve(shared: Arc<Shared>, stream: TcpStream) {
-    let service = service_fn(|request| shared.receive(request));
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    // A sender that hangs up, and a connection that we close on purpose, are no news.
-    tokio::select! {
-        ended = &mut connection => drop(ended),
-        () = shared.stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            drop(connection.await);
-        }
-    }
 }
 
 /// Says it if the workers refuse to call this machine, once, and then waits for ever.
@@ -220,6 +177,28 @@ impl Shared {
         })
     }
 
+    async fn answer(
+        &self,
+        reply: Reply,
+        head: &Parts,
+        body: &Bytes,
+    ) -> io::Result<Response<Full<Bytes>>> {
+        match (reply, &self.forward) {
+            (Reply::Close, _) => Err(io::Error::other("closed on purpose")),
+            (Reply::Answer(answer), _) => Ok(answered(answer)),
+            (Reply::Forward, None) => Ok(empty(StatusCode::NO_CONTENT)),
+            (Reply::Forward, Some(to)) => match forward::forward(to, head, body).await {
+                Ok(answer) => Ok(answer),
+                Err(error) => {
+                    drop(self.output.note(&crate::failure::chain(&error)));
+                    Ok(empty(StatusCode::BAD_GATEWAY))
+                }
+            },
+        }
+    }
+}
+
+impl Receive for Shared {
     async fn receive(&self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
@@ -244,26 +223,6 @@ impl Shared {
             self.enough.notify_one();
         }
         answer
-    }
-
-    async fn answer(
-        &self,
-        reply: Reply,
-        head: &Parts,
-        body: &Bytes,
-    ) -> io::Result<Response<Full<Bytes>>> {
-        match (reply, &self.forward) {
-            (Reply::Close, _) => Err(io::Error::other("closed on purpose")),
-            (Reply::Answer(answer), _) => Ok(answered(answer)),
-            (Reply::Forward, None) => Ok(empty(StatusCode::NO_CONTENT)),
-            (Reply::Forward, Some(to)) => match forward::forward(to, head, body).await {
-                Ok(answer) => Ok(answer),
-                Err(error) => {
-                    drop(self.output.note(&crate::failure::chain(&error)));
-                    Ok(empty(StatusCode::BAD_GATEWAY))
-                }
-            },
-        }
     }
 }
 

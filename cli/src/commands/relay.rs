@@ -1,6 +1,6 @@
 //! `tidings relay`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -67,11 +67,8 @@ pub(crate) async fn run(context: &Context, arguments: &Relay) -> Result<()> {
         .with_context(|| format!("listen on {}", arguments.listen))?;
     let url = format!("http://{}/", listener.local_addr().context("look where it listens")?);
     let relay = builder.build(shutdown.clone());
-    // With the address of whoever connects, which a site behind the relay is told.
-    let service = relay.router().into_make_service_with_connect_info::<SocketAddr>();
-    let serving =
-        axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let serving = tokio::spawn(serving.into_future());
+    let serving = tidings_relay::serve(listener, relay.router(), shutdown.clone());
+    let serving = tokio::spawn(serving);
     let started = Started {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),

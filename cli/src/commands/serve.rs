@@ -4,16 +4,26 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use sqlx::PgPool;
-use tidings::{privacy, subscriber};
-use tidings_worker::{Running, Worker, analytics, chat};
+use tidings::{
+    pattern::Pattern,
+    privacy,
+    subscriber::{self, Ensured},
+    subscription::{self, Wanted},
+};
+use tidings_worker::{
+    Running, Webhook, Worker,
+    analytics::{self, Config},
+    chat,
+};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::sink;
 use crate::{
     arguments::serve::{Serve, Session},
     connection::Place,
-    context::{Context, Keys},
+    context::{Context, Keys, random},
     environment,
     exit::Exit,
     failure::Coded,
@@ -86,6 +96,10 @@ impl Service {
         let shutdown = CancellationToken::new();
         let running = builder.spawn(shutdown.clone()).await?;
         telemetry::worker_started(&name(serve), &KINDS.join(", "));
+        if let Err(error) = ensure_sinks(context, serve, place, keys, &webhook).await {
+            shutdown.cancel();
+            return Err(error);
+        }
         Ok(Self { running, shutdown, pool, patience: serve.drain_timeout })
     }
 
@@ -133,6 +147,39 @@ impl Service {
         let message = format!("drain: not everything in flight finished within {patience}");
         Err(undrained(message).hint("raise --drain-timeout").into())
     }
+}
+
+/// Sees to it that the sinks of the configuration are there, and told of everything.
+async fn ensure_sinks(
+    context: &Context,
+    serve: &Serve,
+    place: &Place,
+    keys: Option<&Keys>,
+    webhook: &Webhook,
+) -> Result<()> {
+    let wanted: Vec<_> = serve.sinks.wanted().collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let (keyring, policy) = (keys.map(|keys| &keys.keyring), context.global.policy());
+    let everything = Wanted::new(Pattern::parse("**").context("read the pattern of sinks")?);
+    let mut database = place.open().await?;
+    for (vendor, key, host) in wanted {
+        let name = vendor.as_str();
+        let doing = || format!("see to it that the sink `{name}` is there");
+        // Nothing but its host: what people have set beside that is theirs.
+        let config = Config { host: Some(host.to_owned()), ..Config::default() };
+        let new = sink::new(webhook, vendor, name, &config, key).await.with_context(doing)?;
+        let mut tx = database.begin().await?;
+        let ensured = subscriber::ensure(&mut tx, keyring, &mut random(), &policy, new).await;
+        let ensured = ensured.with_context(doing)?;
+        if let Ensured::Added(id) = ensured {
+            subscription::add(&mut tx, id, &everything).await.with_context(doing)?;
+        }
+        tidings::commit(tx).await?;
+        telemetry::sink_ensured(name, ensured);
+    }
+    database.close().await
 }
 
 /// Returns the name of the installation, under which events of nobody in particular are sent.

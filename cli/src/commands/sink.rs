@@ -10,7 +10,10 @@ use tidings::{
     subscriber::{self, NewSubscriber},
     subscription::{self, Wanted},
 };
-use tidings_worker::analytics::{Analytics, Config};
+use tidings_worker::{
+    Webhook,
+    analytics::{Analytics, Config},
+};
 use uuid::Uuid;
 
 use super::subscriber::secret_text;
@@ -46,7 +49,9 @@ async fn add(context: &Context, add: &AddSink) -> Result<()> {
     let name = &add.name;
     let doing = || format!("add the sink `{name}`");
     let vendor = Vendor::from(add.kind);
-    let new = new(vendor, add).with_context(doing)?;
+    let key = secret_text(&add.key).with_context(doing)?;
+    let new = new(&context.webhook(None)?, vendor, name, &add.config(), &key).await;
+    let new = new.with_context(doing)?;
     let patterns: Vec<Pattern> = add
         .patterns
         .iter()
@@ -55,9 +60,6 @@ async fn add(context: &Context, add: &AddSink) -> Result<()> {
         .with_context(doing)?;
     let policy = context.global.policy();
     new.check(&policy).with_context(doing)?;
-    // Its name is nothing that a configuration depends on.
-    let sink = Analytics::new(vendor, &context.webhook(None)?, Uuid::max());
-    sink.check(&new.config).await.with_context(doing)?;
 
     let keys = context.keys()?;
     let keyring = keys.as_ref().map(|keys| &keys.keyring);
@@ -87,20 +89,33 @@ async fn add(context: &Context, add: &AddSink) -> Result<()> {
     context.output.show(&added, || added.sheet())
 }
 
-fn new(vendor: Vendor, add: &AddSink) -> Result<NewSubscriber> {
-    let config = Config {
-        host: Some(add.host.clone()),
-        consent: add.consent.iter().cloned().collect(),
-        gzip: add.gzip,
-        timeout_ms: add.timeout.and_then(|timeout| u64::try_from(timeout.as_millis()).ok()),
-        protocol: add.protocol.clone(),
-        group_type: add.group_type.clone(),
-    };
+/// Returns a sink that can be used, or what is wrong with it.
+pub(super) async fn new(
+    webhook: &Webhook,
+    vendor: Vendor,
+    name: &str,
+    config: &Config,
+    key: &str,
+) -> Result<NewSubscriber> {
     let config = serde_json::to_value(config).context("write the configuration as JSON")?;
-    let key = secret_text(&add.key)?;
+    // The name of the installation is nothing that a configuration depends on.
+    Analytics::new(vendor, webhook, Uuid::max()).check(&config).await?;
     let credentials = Credentials::bearer(key.trim()).context("read the key")?;
-    let new = NewSubscriber::sink(&add.name, vendor.as_str(), config);
+    let new = NewSubscriber::sink(name, vendor.as_str(), config);
     Ok(NewSubscriber { credentials: Some(credentials), ..new })
+}
+
+impl AddSink {
+    fn config(&self) -> Config {
+        Config {
+            host: Some(self.host.clone()),
+            consent: self.consent.iter().cloned().collect(),
+            gzip: self.gzip,
+            timeout_ms: self.timeout.and_then(|timeout| u64::try_from(timeout.as_millis()).ok()),
+            protocol: self.protocol.clone(),
+            group_type: self.group_type.clone(),
+        }
+    }
 }
 
 impl Added {

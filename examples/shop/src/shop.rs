@@ -6,6 +6,7 @@
 pub(crate) mod event;
 pub(crate) mod http;
 pub(crate) mod order;
+mod page;
 pub(crate) mod problem;
 pub(crate) mod store;
 

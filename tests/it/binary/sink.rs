@@ -155,3 +155,49 @@ async fn credentials_of_a_webhook_are_sent_until_they_are_removed() {
     run(&credentials(&[])).await.refused(2, "required");
     run(&credentials(&["--none", "--bearer", "x"])).await.refused(2, "cannot be used");
 }
+
+#[tokio::test]
+async fn sink_of_the_settings_is_there_by_itself_and_follows_them() {
+    let (database, receiver) = stage().await;
+    let worker = async |key: &str| {
+        let launch = on(&database).env("TIDINGS_LOG", "info").env("TIDINGS_SEGMENT_KEY", key);
+        let worker = launch.env("TIDINGS_SEGMENT_HOST", receiver.url()).arg("worker").start();
+        worker.line("the sink segment is", PATIENCE).await;
+        worker
+    };
+    let show =
+        async || run(&on(&database).args(["subscriber", "show", "segment", "--json"])).await.json();
+    let first = worker("k3y").await;
+    register_of(&database, "somebody").await;
+    let shown = show().await;
+    assert_eq!(shown["subscriptions"][0]["pattern"], "**");
+    let update = r#"{"gzip": true, "host": "https://segment.example.com"}"#;
+    run(&on(&database).args(["subscriber", "update", "segment", "--config", update, "--json"]))
+        .await
+        .json();
+    receiver.wait_for(1, PATIENCE).await;
+    first.kill().await;
+    // Other settings, and what a person has set beside them.
+    let second = worker("n3w").await;
+    let shown = show().await;
+    assert_eq!(shown["config"]["gzip"], true);
+    assert!(shown["config"]["host"].as_str().unwrap().contains("127.0.0.1"), "{shown}");
+    register_of(&database, "somebody").await;
+    let requests = receiver.wait_for(2, PATIENCE).await;
+    let keys: Vec<_> = requests.iter().map(|request| request.header("authorization")).collect();
+    assert_eq!(keys, ["Basic azN5Og==", "Basic bjN3Og=="]);
+    second.kill().await;
+    let version = show().await["version"].clone();
+    worker("n3w").await.kill().await;
+    assert_eq!(show().await["version"], version, "nothing was to be changed");
+}
+
+#[tokio::test]
+async fn sink_of_the_settings_that_cannot_be_stops_the_worker_with_what_to_do() {
+    let (database, receiver) = stage().await;
+    add(&on(&database), "segment", &receiver.url()).await;
+    let said = run(&on(&database).env("TIDINGS_SEGMENT_KEY", "k3y").arg("worker")).await;
+    said.refused(4, "exists already");
+    let lost = on(&database).env("TIDINGS_POSTHOG_KEY", "k3y").env("TIDINGS_POSTHOG_HOST", "asia");
+    run(&lost.arg("worker")).await.refused(4, "us, eu or a URL");
+}

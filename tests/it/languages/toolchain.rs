@@ -24,10 +24,10 @@ const FOREIGN_PREFIXES: [&str; 2] = ["PG", "DATABASE_URL"];
 
 /// A program of another language, ready to run.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(crate) struct Program {
     path: PathBuf,
     arguments: Vec<OsString>,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 /// What a program has said, and that it ended well.
@@ -49,7 +49,7 @@ impl Program {
     }
 
     /// Returns a script of a folder with a `package-lock.json`, beside the packages that it locks.
-    pub(super) async fn node(source: &str, script: &str) -> Self {
+    pub(crate) async fn node(source: &str, script: &str) -> Self {
         let folder = install(source, &["package.json", "package-lock.json"], async |folder| {
             let npm = ["ci", "--silent", "--no-audit", "--no-fund"];
             run(Command::new("npm").args(npm).current_dir(folder), INSTALLATION_MAX, "").await;
@@ -187,10 +187,11 @@ fn find_go() -> PathBuf {
 }
 
 /// Returns what to install where a program is missing.
-fn advice(program: &str) -> String {
+pub(crate) fn advice(program: &str) -> String {
     let (debian, macos) = match program {
         "python3" => ("apt-get install python3 python3-venv", "brew install python"),
         "node" | "npm" => ("apt-get install nodejs npm", "brew install node"),
+        "chromium" => ("apt-get install chromium", "brew install --cask chromium"),
         "go" => ("Go 1.24 or later, from https://go.dev/dl", "brew install go"),
         "psql" | "sh" => ("apt-get install postgresql-client", "brew install postgresql@17"),
         _ => return format!("{program} is not there, although it was installed a moment ago"),
@@ -210,6 +211,7 @@ fn program_that_is_missing_fails_the_test_with_what_to_install() {
         ("python3", "python3-venv"),
         ("node", "nodejs"),
         ("npm", "npm"),
+        ("chromium", "chromium"),
         ("go", "https://go.dev/dl"),
         ("psql", "postgresql-client"),
     ] {

@@ -27,14 +27,19 @@ pub(super) fn reply(listen: &Listen, number: u64, verified: Option<bool>) -> Rep
     if verified == Some(false) {
         return Reply::Answer(REFUSED);
     }
-    let turn = listen.fail_every.is_none_or(|every| number.is_multiple_of(every));
     let good = if listen.forward.is_some() { Reply::Forward } else { Reply::Answer(ACCEPTED) };
-    match (turn, listen.answer, listen.close) {
-        (false, _, _) => good,
-        (true, _, true) => Reply::Close,
-        (true, Some(answer), _) => Reply::Answer(answer),
-        (true, None, false) if listen.fail_every.is_some() => Reply::Answer(FAILED),
-        (true, None, false) => good,
+    trouble(listen, number).unwrap_or(good)
+}
+
+/// Returns what request number `number` gets on purpose, if it is its turn.
+pub(super) fn trouble(listen: &Listen, number: u64) -> Option<Reply> {
+    if !listen.fail_every.is_none_or(|every| number.is_multiple_of(every)) {
+        return None;
+    }
+    match (listen.answer, listen.close) {
+        (_, true) => Some(Reply::Close),
+        (Some(answer), false) => Some(Reply::Answer(answer)),
+        (None, false) => listen.fail_every.map(|_| Reply::Answer(FAILED)),
     }
 }
 

@@ -53,12 +53,12 @@ pub(crate) struct Gap {
     pub(crate) leaked: Vec<Uuid>,
 }
 
-/// Reads every event that has been registered.
+/// Reads every event of an order that has been registered.
 pub(crate) async fn registered(pool: &PgPool) -> Result<Vec<Registered>> {
     sqlx::query_as(
         "select e.event_id, e.type as event_type,
            (extract(epoch from pg_xact_commit_timestamp(e.xmin)) * 1000000)::bigint as committed_us
-         from tidings.event e",
+         from tidings.event e where starts_with(e.type, 'shop:order:')",
     )
     .fetch_all(pool)
     .await
@@ -87,7 +87,8 @@ pub(crate) async fn mismatched_orders(pool: &PgPool) -> Result<i64> {
         "select count(*)
          from shop.orders o
          full join (
-           select e.ordering_key::uuid as order_id, count(*) as events from tidings.event e group by 1
+           select e.ordering_key::uuid as order_id, count(*) as events from tidings.event e
+           where starts_with(e.type, 'shop:order:') group by 1
          ) e using (order_id)
          where o.revision is distinct from e.events",
     )

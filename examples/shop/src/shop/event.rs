@@ -76,6 +76,27 @@ pub(crate) struct OrderCancelled<'a> {
     pub(crate) reason: Reason,
 }
 
+/// Somebody looks at a product.
+///
+/// The shop's page tells it to the relay, which checks it against this; nobody registers it here.
+#[derive(Event, Serialize, JsonSchema)]
+#[event(name = "shop:product:viewed", version = 1, audience(client, telemetry))]
+pub(crate) struct ProductViewed {
+    #[telemetry]
+    pub(crate) product_id: i32,
+}
+
+/// Somebody has put a product into the basket, in the shop's page.
+#[derive(Event, Serialize, JsonSchema)]
+#[event(name = "shop:basket:filled", version = 1, audience(client, telemetry))]
+pub(crate) struct BasketFilled {
+    #[telemetry]
+    pub(crate) product_id: i32,
+    /// How many pieces are in it now.
+    #[telemetry]
+    pub(crate) pieces: u32,
+}
+
 /// How an order is paid.
 #[derive(Anonymous, Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -102,7 +123,14 @@ pub(crate) enum Reason {
 
 /// Returns every type of event that the shop registers; it is synced into the database at start.
 pub(crate) fn catalogue() -> Result<Catalogue, CatalogueError> {
-    catalogue![OrderPlaced<'_>, OrderPaid<'_>, OrderShipped<'_>, OrderCancelled<'_>]
+    catalogue![
+        OrderPlaced<'_>,
+        OrderPaid<'_>,
+        OrderShipped<'_>,
+        OrderCancelled<'_>,
+        ProductViewed,
+        BasketFilled,
+    ]
 }
 
 #[cfg(test)]

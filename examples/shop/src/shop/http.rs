@@ -16,7 +16,8 @@ use uuid::Uuid;
 use super::{
     Shop,
     event::{Carrier, Method, OrderCancelled, OrderPaid, OrderPlaced, OrderShipped, Reason},
-    order::{Cart, Order, OrderState},
+    order::{Cart, Order, OrderState, Product},
+    page,
     problem::Problem,
     store,
 };
@@ -42,13 +43,19 @@ pub(crate) struct Cancellation {
 
 /// Returns the routes of the shop.
 pub(crate) fn router(shop: Shop) -> Router {
-    Router::new()
+    page::router()
+        .route("/products", get(products))
         .route("/orders", post(place))
         .route("/orders/{order_id}", get(show))
         .route("/orders/{order_id}/pay", post(pay))
         .route("/orders/{order_id}/ship", post(ship))
         .route("/orders/{order_id}/cancel", post(cancel))
         .with_state(shop)
+}
+
+async fn products(State(shop): State<Shop>) -> Result<Json<Vec<Product>>, Problem> {
+    let mut conn = shop.pool.acquire().await?;
+    Ok(Json(store::products(&mut conn).await?))
 }
 
 async fn place(

@@ -41,6 +41,14 @@ pub(crate) struct Order {
     pub(crate) lines: Vec<Line>,
 }
 
+/// What the shop sells.
+#[derive(Debug, Serialize, sqlx::FromRow)]
+pub(crate) struct Product {
+    pub(crate) product_id: i32,
+    pub(crate) name: String,
+    pub(crate) price_cents: i64,
+}
+
 /// One product in an order.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Line {

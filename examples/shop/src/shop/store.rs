@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool, PgTransaction};
 use uuid::Uuid;
 
 use super::{
-    order::{Cart, Order, OrderState},
+    order::{Cart, Order, OrderState, Product},
     problem::Problem,
 };
 
@@ -15,6 +15,14 @@ use super::{
 /// The record is in the usual place, `_sqlx_migrations`; that of the outbox is in `tidings.migration`.
 pub(crate) async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
     sqlx::migrate!("./migrations").run(pool).await
+}
+
+/// Reads what the shop sells.
+pub(crate) async fn products(conn: &mut PgConnection) -> Result<Vec<Product>, Problem> {
+    let products = sqlx::query_as(
+        "select p.product_id, p.name, p.price_cents from shop.product p order by p.product_id",
+    );
+    Ok(products.fetch_all(conn).await?)
 }
 
 /// Writes a new order.
