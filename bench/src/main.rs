@@ -15,6 +15,7 @@ mod routes;
 mod segment;
 mod trips;
 mod turns;
+mod web;
 
 use anyhow::{Context, Result};
 
@@ -57,6 +58,9 @@ async fn main() -> Result<()> {
     }
     if relay::ROWS.into_iter().any(wanted) {
         relay::rows(&fixture, &mut report).await.context("measure the relay")?;
+    }
+    if wanted("web.gzip_kb") {
+        web::gzip_kb(&mut report).context("measure web.gzip_kb")?;
     }
     if words.is_empty() {
         report.write("bench/report.json").context("write bench/report.json")?;

@@ -158,9 +158,12 @@ fn of_link(link: &(dyn StdError + 'static)) -> Option<Judgement> {
 fn of_relay(error: &tidings_relay::Error) -> Option<Judgement> {
     use tidings_relay::Error as E;
     match error {
-        E::BadChannelName { .. } | E::BadProfile { .. } | E::QuotaTooLarge => {
-            Some((Exit::Refused, None))
-        }
+        E::BadChannelName { .. }
+        | E::BadProfile { .. }
+        | E::QuotaTooLarge
+        | E::BadUpstream { .. }
+        | E::BadScriptOption { .. }
+        | E::NoTls { .. } => Some((Exit::Refused, None)),
         E::NoSuchKey { .. } => Some((Exit::NotFound, Some("list them with `tidings key list`"))),
         _ => None,
     }

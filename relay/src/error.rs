@@ -24,6 +24,26 @@ pub enum Error {
     /// A quota that the database cannot hold.
     #[error("a quota is at most 2147483647 events per minute; leave it out for none")]
     QuotaTooLarge,
+    /// An address that is none of a web site.
+    #[error("`{address}` is not the address of a site; write http://127.0.0.1:3000 for example")]
+    BadUpstream {
+        /// What was given.
+        address: String,
+    },
+    /// A name that no option of the script has.
+    #[error(
+        "`{name}` is not an option of the script; its options have lower-case letters and `-`, such as `require-consent`"
+    )]
+    BadScriptOption {
+        /// The name.
+        name: String,
+    },
+    /// The site speaks https, and this machine cannot.
+    #[error("the certificates of this machine cannot be used to call a site: {reason}")]
+    NoTls {
+        /// What TLS says.
+        reason: String,
+    },
     /// There is no such key.
     #[error("there is no key {key_id}; list the keys to find its id")]
     NoSuchKey {
@@ -72,6 +92,9 @@ impl Error {
             Self::BadChannelName { .. }
             | Self::BadProfile { .. }
             | Self::QuotaTooLarge
+            | Self::BadUpstream { .. }
+            | Self::BadScriptOption { .. }
+            | Self::NoTls { .. }
             | Self::NoSuchKey { .. }
             | Self::Unstorable { .. }
             | Self::Corrupt { .. }

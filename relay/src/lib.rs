@@ -6,6 +6,7 @@ pub mod channel;
 mod credential;
 mod door;
 pub mod error;
+mod front;
 mod gate;
 mod gather;
 mod identity;
@@ -14,6 +15,7 @@ mod inflate;
 mod intake;
 mod json;
 pub mod key;
+mod kind;
 mod limits;
 mod metrics;
 mod moment;
@@ -38,6 +40,7 @@ mod watch;
 
 pub use self::{
     error::{Error, Result},
+    front::Front,
     limits::Limits,
     openapi::openapi,
     relay::{Builder, Relay},

@@ -26,6 +26,7 @@ struct Counts {
     commits: BTreeMap<&'static str, Histogram>,
     committed: BTreeMap<&'static str, u64>,
     failed: BTreeMap<&'static str, u64>,
+    passed: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,6 +63,11 @@ impl Metrics {
         *self.lock().failed.entry(writer).or_default() += 1;
     }
 
+    /// Counts an answer of the site behind the relay by what became of it.
+    pub(crate) fn passed(&self, outcome: &'static str) {
+        *self.lock().passed.entry(outcome).or_default() += 1;
+    }
+
     /// Returns everything in the text format of Prometheus.
     pub(crate) fn render(&self, gate: &Gate) -> String {
         let counts = self.lock();
@@ -92,6 +98,10 @@ impl Metrics {
         page.head("commit_failures_total", "counter", "Groups that could not be written.");
         for (writer, count) in &counts.failed {
             page.line("commit_failures_total", &[("writer", writer)], *count);
+        }
+        page.head("site_answers_total", "counter", "Answers of the site, by what became of them.");
+        for (outcome, count) in &counts.passed {
+            page.line("site_answers_total", &[("outcome", outcome)], *count);
         }
         page.head("buffer_requests", "gauge", "Requests in hand.");
         page.line("buffer_requests", &[], gate.requests() as u64);

@@ -118,7 +118,9 @@ fn success(operation: Operation) -> &'static str {
         Operation::Segment(_) | Operation::PostHog => {
             "Committed; with counts of what was accepted, repeated, filtered and rejected."
         }
-        Operation::Telemetry => "Committed to the raw log, as it came.",
+        Operation::Telemetry => {
+            "Committed to the raw log, as it came; but for what is above the level, which `result` counts and lists."
+        }
         Operation::Operator(_) => "The answer.",
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     identity::{self, Identity},
     incoming::Incoming,
     intake::{self, Happening, Intake},
-    json, moment,
+    json, kind, moment,
     protocol::json_response,
     raw,
     refusal::Refusal,
@@ -76,14 +76,12 @@ pub(crate) async fn take(visit: &mut Visit, body: Incoming) -> Result<Response, 
     let mut flattened = Vec::new();
     for event in read {
         match event {
-            Ok(event) if event.is_telemetry() => flattened.push(event.raw),
-            Ok(event) => take_one(visit, &mut intake, event, sent_at).await?,
+            Ok(event) if !event.is_telemetry() => {
+                take_one(visit, &mut intake, event, sent_at).await?;
+            }
+            Ok(event) if visit.level().allows(event.level()) => flattened.push(event.raw),
+            Ok(_) => intake.filter("level", "it is not collected at the level in force"),
             Err(refusal) => intake.reject(refusal),
-        }
-    }
-    if visit.level() == Level::Off {
-        for _ in flattened.drain(..) {
-            intake.filter("level", "nothing is collected");
         }
     }
     let logged = flattened.len();
@@ -149,7 +147,19 @@ impl Read<'_> {
 
     /// Returns whether it is a Sunbird event in the form of PostHog's.
     fn is_telemetry(&self) -> bool {
-        self.property("eid").or_else(|| self.members.get("eid")).is_some_and(Value::is_string)
+        self.telemetry("eid").is_some_and(Value::is_string)
+    }
+
+    /// Returns a member of a Sunbird event, which may lie among the properties.
+    fn telemetry(&self, name: &str) -> Option<&Value> {
+        self.property(name).or_else(|| self.members.get(name))
+    }
+
+    /// Returns the lowest level at which a Sunbird event is collected.
+    fn level(&self) -> Level {
+        let eid = self.telemetry("eid").and_then(Value::as_str).unwrap_or_default();
+        let part = self.telemetry("edata").and_then(|edata| edata.get("type"));
+        kind::required(eid, part.and_then(Value::as_str))
     }
 }
 

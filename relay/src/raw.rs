@@ -39,14 +39,15 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     (!value.is_empty() && value.len() <= HEADER_BYTES_MAX).then_some(value)
 }
 
-/// Appends a batch as it came; whether it was new.
+/// Appends what is left of a batch, which is known by how it came; whether it was new.
 pub(crate) async fn append_batch(
     visit: &Visit,
     channel: &Arc<Channel>,
     message_id: Option<&str>,
-    body: Bytes,
+    (came, left): (&Bytes, Bytes),
 ) -> Result<bool, Refusal> {
-    append(visit, channel, "sunbird", message_id, body).await
+    let sha256 = fingerprint(channel.id, message_id, came);
+    append(visit, channel, ("sunbird", sha256), message_id, left).await
 }
 
 /// Appends events in PostHog's form, the bytes of each as they came; whether they were new.
@@ -58,18 +59,19 @@ pub(crate) async fn append_posthog(
     // By hand, because a value would not keep the bytes.
     let events: Vec<_> = events.iter().map(|event| event.get()).collect();
     let batch = format!("{{\"batch\":[{}]}}", events.join(","));
-    append(visit, channel, "posthog", None, batch.into()).await
+    let sha256 = fingerprint(channel.id, None, batch.as_bytes());
+    append(visit, channel, ("posthog", sha256), None, batch.into()).await
 }
 
 async fn append(
     visit: &Visit,
     channel: &Channel,
-    format: &str,
+    (format, sha256): (&str, [u8; 32]),
     message_id: Option<&str>,
     body: Bytes,
 ) -> Result<bool, Refusal> {
     let record = Record {
-        sha256: fingerprint(channel.id, message_id, &body),
+        sha256,
         key: message_id.map(|message_id| {
             // The database cannot store the character in text; the headers and the body keep it.
             message_id.chars().filter(|char| *char != '\0').take(KEY_BYTES_MAX / 4).collect()

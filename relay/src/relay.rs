@@ -12,8 +12,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::{
-    Error, Limits, Result,
+    Error, Front, Limits, Result,
     door::State,
+    front,
     gate::Gate,
     gather::{Gatherer, Writers},
     metrics::Metrics,
@@ -49,6 +50,7 @@ pub struct Builder {
     writers: u16,
     requests_kept: Duration,
     log_kept: Duration,
+    front: Option<Front>,
 }
 
 /// A running relay.
@@ -70,12 +72,13 @@ impl Relay {
             writers: WRITERS,
             requests_kept: REQUESTS_KEPT,
             log_kept: LOG_KEPT,
+            front: None,
         }
     }
 
     /// Returns the router, to serve by itself or to nest.
     ///
-    /// It has no fallback: what it does not know is answered by the application.
+    /// It has no fallback: what it does not know is answered by the application, unless there is a site behind it.
     pub fn router(&self) -> Router {
         self.router.clone()
     }
@@ -139,6 +142,12 @@ impl Builder {
         self
     }
 
+    /// Stands before a web site, which gets what the relay has no route for.
+    pub fn front(mut self, front: Front) -> Self {
+        self.front = Some(front);
+        self
+    }
+
     /// Starts the tasks of the relay on the runtime of the caller; they end after `shutdown`.
     ///
     /// From then on requests are answered with 503, and those that were taken are written and answered; see
@@ -164,7 +173,7 @@ impl Builder {
         let state = Arc::new(State {
             limits: self.limits,
             gate: Arc::clone(&gate),
-            metrics,
+            metrics: Arc::clone(&metrics),
             watcher: Arc::clone(&watcher),
             entries: Gatherer::start(&writers, &tasks),
             records: Gatherer::start(&writers, &tasks),
@@ -172,6 +181,11 @@ impl Builder {
             anonymous: self.anonymous,
             level_max: self.level,
         });
+        let mut router = route::router(&state).layer(router_layer);
+        if let Some(front) = self.front {
+            // Outermost, because nothing of ours is for the pages of the site.
+            router = front::before(router, front, metrics, shutdown.clone());
+        }
         let watching = ended.clone();
         tasks.spawn(async move { watcher.run(watching).await });
         tasks.spawn(keep(self.pool, self.requests_kept, self.log_kept, ended.clone()));
@@ -183,7 +197,7 @@ impl Builder {
             ended.cancel();
         });
         tasks.close();
-        Relay { router: route::router(&state).layer(router_layer), tasks }
+        Relay { router, tasks }
     }
 
     fn cors(&self) -> CorsLayer {

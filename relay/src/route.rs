@@ -62,6 +62,15 @@ impl Methods {
         }
     }
 
+    /// Returns whether a request with this method is answered, or asks whether it would be.
+    fn are(self, method: &Method) -> bool {
+        match *method {
+            Method::OPTIONS => true,
+            Method::HEAD => self.list().contains(&Method::GET),
+            _ => self.list().contains(method),
+        }
+    }
+
     fn filter(self) -> MethodFilter {
         match self {
             Self::Get => MethodFilter::GET,
@@ -80,6 +89,21 @@ pub(crate) struct Route {
     pub(crate) operation: Operation,
     /// What it is for, in the `OpenAPI` document.
     pub(crate) summary: &'static str,
+}
+
+impl Route {
+    /// Returns whether this is its path; `{token}` stands for any one part of it.
+    fn is_at(&self, path: &str) -> bool {
+        let (mut own, mut asked) = (self.path.split('/'), path.split('/'));
+        loop {
+            match (own.next(), asked.next()) {
+                (None, None) => return true,
+                (Some(own), Some(asked)) if own == asked => {}
+                (Some(own), Some(asked)) if own.starts_with('{') && !asked.is_empty() => {}
+                _ => return false,
+            }
+        }
+    }
 }
 
 const fn operator(path: &'static str, operator: Operator, summary: &'static str) -> Route {
@@ -178,6 +202,11 @@ pub(crate) static ROUTES: &[Route] = &[
     operator("/openapi.json", Operator::OpenApi, "This document"),
 ];
 
+/// Returns whether a request is one of the relay's, with the preflights of its routes.
+pub(crate) fn owns(method: &Method, path: &str) -> bool {
+    ROUTES.iter().any(|route| route.is_at(path) && route.methods.are(method))
+}
+
 /// Makes the router.
 pub(crate) fn router(state: &Arc<State>) -> Router {
     ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, serve(state, route)))
@@ -196,4 +225,28 @@ fn serve(state: &Arc<State>, route: &'static Route) -> MethodRouter {
             let response = route.protocol.refuse(&refusal, refusing.watcher.now());
             std::future::ready(response)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_is_the_relays_by_its_path_and_its_method() {
+        for (method, path, expected) in [
+            (Method::POST, "/analytics", true),
+            (Method::OPTIONS, "/analytics", true),
+            // A page of the site may have this address.
+            (Method::GET, "/analytics", false),
+            (Method::HEAD, "/tidings.js", true),
+            (Method::GET, "/array/phc_1/config.js", true),
+            (Method::GET, "/array//config.js", false),
+            (Method::GET, "/array/phc_1/config.js/", false),
+            (Method::GET, "/", false),
+            (Method::POST, "/batch/", true),
+            (Method::POST, "/batch/1", false),
+        ] {
+            assert_eq!(owns(&method, path), expected, "{method} {path}");
+        }
+    }
 }

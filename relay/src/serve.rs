@@ -2,8 +2,12 @@
 
 use std::{io, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, extract::ConnectInfo};
+use hyper::{
+    Request, body,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -44,8 +48,8 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
             accepted = listener.accept() => accepted,
             () = shutdown.cancelled() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 refused(&error).await;
                 continue;
@@ -53,7 +57,12 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
         };
         // It would only be slower.
         drop(stream.set_nodelay(true));
-        let service = TowerToHyperService::new(router.clone());
+        let routes = TowerToHyperService::new(router.clone());
+        // A site behind the relay is told who asks.
+        let service = service_fn(move |mut request: Request<body::Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            routes.call(request)
+        });
         let connection = http.serve_connection(TokioIo::<TcpStream>::new(stream), service);
         let connection = connections.watch(connection);
         tokio::spawn(async {
@@ -131,6 +140,19 @@ mod tests {
             stream.write_all(request(bytes).as_bytes()).await.unwrap();
             assert!(answer(&mut stream).await.starts_with("HTTP/1.1 503"));
         }
+    }
+
+    #[tokio::test]
+    async fn route_is_told_who_asks() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tell = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| format!("{peer} later");
+        let router = Router::new().route("/", post(tell));
+        tokio::spawn(serve(listener, router, CancellationToken::new()));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request(1).as_bytes()).await.unwrap();
+        let own = stream.local_addr().unwrap().to_string();
+        assert!(answer(&mut stream).await.contains(&own));
     }
 
     #[tokio::test]

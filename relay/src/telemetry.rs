@@ -64,3 +64,27 @@ pub(crate) fn unaccepted(error: &io::Error) {
 pub(crate) fn closing(requests: usize) {
     tracing::info!(requests, "the relay takes nothing any more, and finishes {requests} requests");
 }
+
+pub(crate) fn site_unreachable(error: &str) {
+    tracing::warn!(
+        error,
+        "the site behind the relay cannot be reached; browsers are told 502 until it is back"
+    );
+}
+
+pub(crate) fn site_reached() {
+    tracing::info!("the site behind the relay is back");
+}
+
+pub(crate) fn script_forbidden(directive: &'static str) {
+    tracing::warn!(
+        directive,
+        "pages have a Content-Security-Policy whose {directive} forbids the script, and stay as they are; let it name 'self' or a nonce"
+    );
+}
+
+pub(crate) fn page_compressed() {
+    tracing::warn!(
+        "the site compresses pages although it is asked not to, and they stay as they are"
+    );
+}

@@ -2,17 +2,23 @@
 //!
 //! A batch goes to the raw log as it came, whatever is in its events: what is wrong with one of them is for the
 //! pipeline to say, and is told here already as far as a glance shows it.
+//! What is above the level in force is left out, and the answer says which events were.
 
 mod glance;
+mod sift;
 
 use axum::{http::StatusCode, response::Response};
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidings_analytics::Level;
 use uuid::Uuid;
 
-use self::glance::Events;
+use self::{
+    glance::Events,
+    sift::{Sifted, sift},
+};
 use crate::{
     body,
     door::Visit,
@@ -71,22 +77,49 @@ pub(crate) async fn take(visit: &mut Visit, body: Incoming) -> Result<Response, 
     if visit.level() == Level::Off {
         // These clients would send it for ever if they were told that it is not wanted.
         count("filtered", events.count);
-        let result = json!({"events": events.count, "filtered": events.count});
+        let result = json!({"events": events.count, "filtered": events.count, "level": Level::Off});
         return Ok(accepted(&result, message_id.as_deref(), now));
     }
     if let Err(refusal) = visit.charge(&channel, events.count) {
         return Ok(refuse(refusal));
     }
-    let fresh = match raw::append_batch(visit, &channel, message_id.as_deref(), body).await {
+    let level = visit.level();
+    let Sifted { body: left, above } = match leave_out(visit, &body, level) {
+        Ok(sifted) => sifted,
+        Err(refusal) => return Ok(refuse(refusal)),
+    };
+    let fresh = match left {
+        // What was sent is what is known, whatever the level was then.
+        Some(left) => {
+            raw::append_batch(visit, &channel, message_id.as_deref(), (&body, left)).await
+        }
+        None => Ok(true),
+    };
+    let fresh = match fresh {
         Ok(fresh) => fresh,
         Err(refusal) => return Ok(refuse(refusal)),
     };
-    count(if fresh { "accepted" } else { "repeated" }, events.count);
+    count(if fresh { "accepted" } else { "repeated" }, events.count - above.len());
+    count("filtered", above.len());
     let mut result = json!({"events": events.count, "repeated": !fresh});
     if !events.problems.is_empty() {
         result["invalid"] = json!(events.problems);
     }
+    if !above.is_empty() {
+        result["filtered"] = above.len().into();
+        result["level"] = json!(level);
+        result["above_level"] = above.into();
+    }
     Ok(accepted(&result, message_id.as_deref(), now))
+}
+
+/// Leaves out what is above the level.
+fn leave_out(visit: &Visit, body: &Bytes, level: Level) -> Result<Sifted, Refusal> {
+    if level == Level::Full {
+        return Ok(Sifted { body: Some(body.clone()), above: Vec::new() });
+    }
+    visit.room.grow(body.len())?;
+    sift(body, level).map_err(|error| Refusal::malformed("malformed_json", error.to_string()))
 }
 
 impl Envelope {

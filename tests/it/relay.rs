@@ -3,6 +3,7 @@
 mod analytics;
 mod door;
 mod durability;
+mod front;
 mod keys;
 mod nonsense;
 mod posthog;

@@ -38,6 +38,25 @@ pub(crate) struct Relay {
     )]
     pub(crate) origins: Vec<String>,
 
+    /// A web site that the relay stands before, `http://127.0.0.1:3000` for example: it gets every request that the
+    /// relay has no route for
+    #[arg(long, env = "TIDINGS_RELAY_UPSTREAM", value_name = "URL")]
+    pub(crate) upstream: Option<String>,
+
+    /// Put the browser client into the pages of that site
+    #[arg(long, env = "TIDINGS_RELAY_INJECT", value_parser = FalseyValueParser::new())]
+    pub(crate) inject: bool,
+
+    /// An option of the browser client in those pages, `require-consent=true` or `key=tk_…` for example; repeatable, or with commas
+    #[arg(
+        long = "inject-option",
+        env = "TIDINGS_RELAY_INJECT_OPTIONS",
+        value_delimiter = ',',
+        value_name = "NAME=VALUE",
+        value_parser = option
+    )]
+    pub(crate) inject_options: Vec<(String, String)>,
+
     /// The highest level at which this relay collects; that of the installation may be lower
     #[arg(long, env = "TIDINGS_RELAY_LEVEL", default_value = "full", value_name = "LEVEL")]
     pub(crate) level: Level,
@@ -105,4 +124,11 @@ pub(crate) struct SetChannel {
     /// How many events each relay process takes in a minute; 0: as many as it can
     #[arg(long, value_name = "EVENTS_PER_MINUTE")]
     pub(crate) quota: Option<u32>,
+}
+
+/// Reads an option of the browser client.
+fn option(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once('=').ok_or("write NAME=VALUE, `require-consent=true` for example")?;
+    Ok((name.to_owned(), value.to_owned()))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use tidings::analytics::HashKeys;
+use tidings_relay::Front;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,11 @@ struct Started {
     url: String,
     database: String,
     anonymous: bool,
+    /// The web site behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<String>,
+    /// Whether its pages get the browser client.
+    injects: bool,
     /// Whether ids of people are kept, as keyed hashes.
     hashes: bool,
 }
@@ -38,6 +44,7 @@ struct Started {
 /// Runs a relay until a signal asks it to end.
 pub(crate) async fn run(context: &Context, arguments: &Relay) -> Result<()> {
     let mut signals = Signals::listen()?;
+    let front = front(arguments)?;
     let place = Place::find(&context.global)?;
     let hashes = install_hash_keys(context, arguments)?;
     // Says what is wrong with the schema before anybody sends anything.
@@ -49,6 +56,9 @@ pub(crate) async fn run(context: &Context, arguments: &Relay) -> Result<()> {
         .level(arguments.level)
         .requests_kept(arguments.requests_kept)
         .log_kept(arguments.log_kept);
+    if let Some(front) = front {
+        builder = builder.front(front);
+    }
     if !arguments.origins.is_empty() {
         builder = builder.origins(arguments.origins.clone());
     }
@@ -65,6 +75,8 @@ pub(crate) async fn run(context: &Context, arguments: &Relay) -> Result<()> {
         url,
         database: place.shown(),
         anonymous: arguments.anonymous,
+        upstream: arguments.upstream.clone(),
+        injects: arguments.inject,
         hashes,
     };
     context.output.show(&started, || started.sheet())?;
@@ -87,6 +99,32 @@ pub(crate) async fn run(context: &Context, arguments: &Relay) -> Result<()> {
     Err(Coded::new(Exit::Undrained, message).hint("raise --drain-timeout").into())
 }
 
+/// Returns the web site that is to be behind the relay.
+fn front(arguments: &Relay) -> Result<Option<Front>> {
+    let refuse = |message: &'static str, hint: &'static str| {
+        Err(Coded::new(Exit::Usage, message).hint(hint).into())
+    };
+    let Some(upstream) = &arguments.upstream else {
+        if arguments.inject {
+            return refuse("there is no site to inject into", "add --upstream URL");
+        }
+        return Ok(None);
+    };
+    let has_key = arguments.inject_options.iter().any(|(name, _)| name == "key");
+    if arguments.inject && !arguments.anonymous && !has_key {
+        let hint = "add --inject-option key=tk_…, or --anonymous";
+        return refuse("the pages would send without a key, and the relay would refuse them", hint);
+    }
+    if !arguments.inject && !arguments.inject_options.is_empty() {
+        return refuse("nothing is injected that could have options", "add --inject");
+    }
+    let front = Front::new(upstream)?;
+    if !arguments.inject {
+        return Ok(Some(front));
+    }
+    Ok(Some(front.inject(arguments.inject_options.iter().map(|(name, value)| (name, value)))?))
+}
+
 /// Makes the hash keys those of the process; answers whether there are any.
 fn install_hash_keys(context: &Context, arguments: &Relay) -> Result<bool> {
     let usual: PathBuf = context.global.data.join(hash_keys::NAME);
@@ -107,10 +145,15 @@ impl Started {
         };
         let people =
             if self.hashes { "kept as keyed hashes" } else { "left out, without hash keys" };
-        Sheet::new()
+        let mut sheet = Sheet::new()
             .heading(format!("tidings {} relays (pid {})", self.version, self.pid))
             .field("listening", &self.url)
-            .field("database", &self.database)
+            .field("database", &self.database);
+        if let Some(upstream) = &self.upstream {
+            let client = if self.injects { ", with the browser client in its pages" } else { "" };
+            sheet = sheet.field("site", format!("{upstream}{client}"));
+        }
+        sheet
             .field("keys", keys)
             .field("ids of people", people)
             .field("stop", "Ctrl-C lets what is under way finish; a second one stops at once")

@@ -204,6 +204,11 @@ impl Entry {
     pub fn is_notification(&self) -> bool {
         self.audience.iter().any(|audience| audience == "notification")
     }
+
+    /// Returns whether browsers and devices may send events of this type to a relay.
+    pub fn is_for_clients(&self) -> bool {
+        self.audience.iter().any(|audience| audience == "client")
+    }
 }
 
 impl From<&EventType> for Entry {

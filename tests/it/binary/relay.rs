@@ -168,3 +168,23 @@ async fn relay_that_cannot_start_says_what_to_do() {
         .await
         .refused(2, "invalid socket address");
 }
+
+#[tokio::test]
+async fn site_that_cannot_be_stood_before_is_refused_with_what_to_write() {
+    let database = Database::new().await;
+    let site = ["--upstream", "http://127.0.0.1:1"];
+    for (arguments, exit, reason) in [
+        (&["--inject"][..], 2, "add --upstream URL"),
+        (&[&site[..], &["--inject"]].concat(), 2, "add --inject-option key=tk_…, or --anonymous"),
+        (&[&site[..], &["--inject-option", "key=a"]].concat(), 2, "add --inject"),
+        (&[&site[..], &["--inject-option", "key"]].concat(), 2, "write NAME=VALUE"),
+        (
+            &[&site[..], &["--inject", "--anonymous", "--inject-option", "A=b"]].concat(),
+            4,
+            "`A` is not an option of the script",
+        ),
+        (&["--upstream", "shop.example"], 4, "`shop.example` is not the address of a site"),
+    ] {
+        run(&on(&database).arg("relay").args(arguments)).await.refused(exit, reason);
+    }
+}

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /` | Says where the relay is, and with which key |
 //! | `POST /relay/up`, `/relay/full`, `/relay/away` | Starts the program, one that has no room, or none |
+//! | `POST /front` | Starts another one before a site, with the script in its pages, and says where |
 //! | `GET /log`, `/registered` | What has arrived: the events of the raw log, and those of the catalogue |
 
 use std::{net::SocketAddr, sync::Arc};
@@ -29,6 +30,7 @@ pub(super) struct Stage {
     relay: SocketAddr,
     key: String,
     running: Mutex<Running>,
+    fronts: Mutex<Vec<Process>>,
 }
 
 /// What is at the relay's address.
@@ -49,7 +51,13 @@ impl Stage {
         let key = added["key"].as_str().unwrap().to_owned();
         // Bound once, so that it is the same after a restart.
         let relay = bind("127.0.0.1:0").await.local_addr().unwrap();
-        let stage = Arc::new(Self { database, relay, key, running: Mutex::new(Running::Away) });
+        let stage = Arc::new(Self {
+            database,
+            relay,
+            key,
+            running: Mutex::new(Running::Away),
+            fronts: Mutex::default(),
+        });
         stage.set("up").await;
         let control = bind("127.0.0.1:0").await;
         let url = format!("http://{}", control.local_addr().unwrap());
@@ -64,6 +72,12 @@ impl Stage {
                 "/relay/{what}",
                 post(async |State(stage): State<Arc<Self>>, Path(what): Path<String>| {
                     stage.set(&what).await;
+                }),
+            )
+            .route(
+                "/front",
+                post(async |State(stage): State<Arc<Self>>, body: String| {
+                    Json(stage.front(&serde_json::from_str(&body).unwrap()).await)
                 }),
             )
             .with_state(stage);
@@ -107,6 +121,21 @@ impl Stage {
             "away" => Running::Away,
             other => panic!("a relay cannot be {other}"),
         };
+    }
+
+    /// Starts a relay before a site, and returns where it is.
+    async fn front(&self, asked: &Value) -> String {
+        let launch = on(&self.database).args(["relay", "--anonymous", "--listen", "127.0.0.1:0"]);
+        let launch = launch.args(["--inject", "--upstream", asked["upstream"].as_str().unwrap()]);
+        let options = asked["options"].as_array().unwrap().iter();
+        let process = options
+            .fold(launch, |launch, option| {
+                launch.args(["--inject-option", option.as_str().unwrap()])
+            })
+            .start();
+        let line = process.line("listening", crate::binary::PATIENCE).await;
+        self.fronts.lock().await.push(process);
+        line.split_whitespace().last().unwrap().trim_end_matches('/').to_owned()
     }
 
     /// Returns every event of the raw log, with the channel of its record.

@@ -1,7 +1,9 @@
 //! Sunbird's and DIGIT's batches: the envelope of the answers, and what is in the raw log.
 
 use serde_json::{Value, json};
+use tidings::{Level, privacy};
 use tidings_relay::Limits;
+use tidings_tests::{SOON, eventually};
 use uuid::Uuid;
 
 use super::{Door, OK, read};
@@ -147,4 +149,57 @@ async fn what_no_text_column_can_hold_is_kept_in_the_body() {
     assert_eq!(door.send_text("/v1/telemetry", body).await.0, OK);
     let records = door.records().await;
     assert_eq!((records[0].1.as_deref(), records[0].3.as_str()), (Some("ab"), body));
+}
+
+#[tokio::test]
+async fn event_above_the_level_is_left_out_and_the_answer_says_which() {
+    let door = Door::with(|builder| builder.anonymous(true).level(Level::Basic)).await;
+    let event = |eid: &str| json!({"eid": eid, "ets": 1, "mid": eid});
+    let events: Vec<_> = ["INTERACT", "START", "EXDATA", "ERROR"].map(event).into();
+    let batch = json!({"params": {"msgid": "m"}, "events": events});
+    let (status, answer) = door.send("/v1/telemetry", &batch).await;
+    let expected = json!({"events": 4, "repeated": false, "filtered": 2, "level": "basic", "above_level": [0, 2]});
+    assert_eq!((status, &answer["result"]), (OK, &expected));
+    let kept = json!({"params": {"msgid": "m"}, "events": [event("START"), event("ERROR")]});
+    let records = door.records().await;
+    assert_eq!(records.len(), 1);
+    assert_eq!(serde_json::from_str::<Value>(&records[0].3).unwrap(), kept);
+    let metric = "tidings_relay_events_total{route=\"/v1/telemetry\",outcome=\"filtered\"}";
+    assert_eq!(door.metric(metric).await, 2);
+
+    let none = json!({"events": [event("SUMMARY")]});
+    let (status, answer) = door.send("/v1/telemetry", &none).await;
+    assert_eq!((status, &answer["result"]["above_level"]), (OK, &json!([0])));
+    let posthog = |eid: &str| json!({"event": eid, "properties": {"eid": eid, "ets": 1}});
+    let (status, answer) =
+        door.send("/batch/", &json!({"batch": [posthog("SEARCH"), posthog("LOG")]})).await;
+    assert_eq!((status, &answer["logged"], &answer["filtered"]), (OK, &json!(1), &json!(1)));
+    assert_eq!(door.records().await.len(), 2);
+}
+
+#[tokio::test]
+async fn batch_that_comes_again_at_another_level_is_the_same_batch() {
+    let door = Door::open().await;
+    set(&door, Level::Basic).await;
+    let events =
+        json!([{"eid": "LOG", "ets": 1, "mid": "a"}, {"eid": "SEARCH", "ets": 1, "mid": "b"}]);
+    let batch = json!({"params": {"msgid": "m"}, "events": events});
+    assert_eq!(door.send("/v1/telemetry", &batch).await.0, OK);
+    // Its answer was lost, and meanwhile more is collected.
+    set(&door, Level::Full).await;
+    let (status, answer) = door.send("/v1/telemetry", &batch).await;
+    assert_eq!((status, &answer["result"]), (OK, &json!({"events": 2, "repeated": true})));
+    assert_eq!(door.records().await.len(), 1);
+}
+
+/// Sets the level of the installation, and waits until the relay says it.
+async fn set(door: &Door, level: Level) {
+    let mut tx = door.world.pool.begin().await.unwrap();
+    privacy::set_level(&mut tx, level).await.unwrap();
+    tx.commit().await.unwrap();
+    eventually(SOON, "the relay knows the level", async || {
+        let answer = door.client.get(door.url("/v1/collection")).send().await.unwrap();
+        (read(answer).await.1["level"] == json!(level)).then_some(())
+    })
+    .await;
 }

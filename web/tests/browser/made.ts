@@ -10,7 +10,8 @@ export interface World {
   relay: Relay;
   /** Another site, for pages whose relay is not their own. */
   other: Relay;
-  open(path?: string): Promise<Tab>;
+  /** Opens an address, or a path of the site. */
+  open(address?: string): Promise<Tab>;
 }
 
 let browser: Chromium;
@@ -25,8 +26,8 @@ export function inBrowser(name: string, page: string, run: (world: World) => Pro
     const [relay, other] = [await Relay.start(), await Relay.start()];
     relay.page = () => page;
     const tabs: Tab[] = [];
-    const open = async (path = "/shop") => {
-      const tab = await browser.open(relay.url + path);
+    const open = async (address = "/shop") => {
+      const tab = await browser.open(new URL(address, relay.url).href);
       tabs.push(tab);
       return tab;
     };

@@ -35,6 +35,8 @@ export class Relay {
   asked: (headers: IncomingHttpHeaders) => void = () => undefined;
   /** The pages of the site: their content by path. */
   page: (path: string) => string = () => "";
+  /** What else stands in the headers of a page. */
+  headers: (path: string) => Record<string, string> = () => ({});
   readonly #server: Server;
   readonly #waiting = new Set<() => void>();
 
@@ -124,7 +126,7 @@ export class Relay {
     } else if (path === "/favicon.ico") {
       response.writeHead(404).end();
     } else {
-      response.writeHead(200, { "content-type": "text/html" }).end(`<!doctype html>${this.page(path)}`);
+      response.writeHead(200, { "content-type": "text/html", ...this.headers(path) }).end(`<!doctype html>${this.page(path)}`);
     }
   }
 }

@@ -17,11 +17,11 @@ export interface Registered {
   telemetry: { event_properties: Record<string, unknown> };
 }
 
-async function ask<T>(path: string, method = "GET"): Promise<T> {
+async function ask<T>(path: string, method = "GET", body: string | null = null): Promise<T> {
   if (!CONTROL) {
     throw new Error("these tests are run by `make test`: tests/it/browser.rs");
   }
-  const response = await fetch(CONTROL + path, { method });
+  const response = await fetch(CONTROL + path, { method, body });
   if (!response.ok) {
     throw new Error(`${path}: ${response.status} ${await response.text()}`);
   }
@@ -34,6 +34,10 @@ export const stage = () => ask<{ relay: string; key: string }>("/");
 
 /** Starts the relay, replaces it by one that is full, or kills it. */
 export const relay = (what: "up" | "full" | "away") => ask<void>(`/relay/${what}`, "POST");
+
+/** Starts another relay, before a site, with the script in its pages and these options; returns its address. */
+export const front = (upstream: string, ...options: string[]) =>
+  ask<string>("/front", "POST", JSON.stringify({ upstream, options }));
 
 /** Returns what the raw log has of a device. */
 export async function logged(did: string): Promise<Logged[]> {

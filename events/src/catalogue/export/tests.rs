@@ -86,6 +86,22 @@ export interface OrderPlacedV1Event {
 }
 
 #[test]
+fn typescript_maps_what_front_ends_may_send_to_the_last_version() {
+    let client = |version, audience: &str| {
+        let mut entry = entry("cart:opened", version, json!({"type": "object"}));
+        entry.audience = vec!["telemetry".to_owned(), audience.to_owned()];
+        entry
+    };
+    let entries = [client(3, "notification"), client(2, "client"), client(1, "client")];
+    let text = Snapshot::of(entries.clone(), []).export(Format::TypeScript, "x");
+    let map = "export interface ClientEvents {\n  \"cart:opened\": CartOpenedV2;\n}\n";
+    assert!(text.ends_with(map), "{text}");
+    let retired = [TypeVersion::new("cart:opened", 1), TypeVersion::new("cart:opened", 2)];
+    let text = Snapshot::of(entries, retired).export(Format::TypeScript, "x");
+    assert!(text.ends_with("export type ClientEvents = Record<never, never>;\n"), "{text}");
+}
+
+#[test]
 fn order_of_declaration_changes_nothing() {
     let types = ["order:placed", "order:paid", "a:b-c", "a-b:c"]
         .map(|name| entry(name, 1, json!({"type": "object", "properties": {"z": {}, "a": {}}})));

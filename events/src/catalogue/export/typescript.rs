@@ -3,6 +3,7 @@
 //! A type and version is an interface of its notification view, `OrderPlacedV1`, and one of the webhook that carries
 //! it, `OrderPlacedV1Event`; definitions in its schema follow under its name.
 //! The union of the webhooks is told apart by `type`.
+//! What front ends may send to a relay is a map by name, `ClientEvents`, for the browser client.
 
 mod identifier;
 mod shape;
@@ -21,6 +22,7 @@ use crate::catalogue::snapshot::{Entry, Snapshot};
 const UNION: &str = "WebhookEvent";
 const TYPES: &str = "EventType";
 const DATA: &str = "EventData";
+const CLIENT: &str = "ClientEvents";
 
 /// Returns the module.
 pub(super) fn write(snapshot: &Snapshot, title: &str) -> String {
@@ -31,7 +33,7 @@ pub(super) fn write(snapshot: &Snapshot, title: &str) -> String {
     text.push_str("export {};\n");
 
     // Names of types come first, so that those of their definitions never move them.
-    let mut identifiers = Identifiers::new(&[UNION, TYPES, DATA]);
+    let mut identifiers = Identifiers::new(&[UNION, TYPES, DATA, CLIENT]);
     let bases = type_names(snapshot.iter().map(|entry| entry.id.event_type.as_str()));
     let named: Vec<_> = snapshot
         .iter()
@@ -48,7 +50,7 @@ pub(super) fn write(snapshot: &Snapshot, title: &str) -> String {
         })
         .collect();
 
-    let mut events = Vec::new();
+    let (mut events, mut client) = (Vec::new(), BTreeMap::new());
     for (entry, name, event) in &named {
         let retired = snapshot.is_retired(&entry.id);
         data(&mut text, entry, (name, retired), &mut identifiers);
@@ -56,8 +58,13 @@ pub(super) fn write(snapshot: &Snapshot, title: &str) -> String {
             webhook(&mut text, entry, (name, event, retired));
             events.push(event.as_str());
         }
+        if entry.is_for_clients() && !retired {
+            // Versions ascend, and a relay takes the last where none is named.
+            client.insert(entry.id.event_type.as_str(), name.as_str());
+        }
     }
     union(&mut text, &events);
+    sent(&mut text, &client);
     text
 }
 
@@ -119,6 +126,22 @@ fn union(text: &mut String, events: &[&str]) {
         "export type {DATA}<T extends {TYPES}> = Extract<{UNION}, {{ type: T }}>[\"data\"];"
     )
     .ok();
+}
+
+/// Writes the map of what front ends may send.
+fn sent(text: &mut String, client: &BTreeMap<&str, &str>) {
+    text.push('\n');
+    let said = "What front ends may send, by name: the events of `new Tidings<ClientEvents>()`.";
+    comment(text, "", said, false);
+    if client.is_empty() {
+        writeln!(text, "export type {CLIENT} = Record<never, never>;").ok();
+        return;
+    }
+    writeln!(text, "export interface {CLIENT} {{").ok();
+    for (event_type, data) in client {
+        writeln!(text, "  {}: {data};", Value::from(*event_type)).ok();
+    }
+    writeln!(text, "}}").ok();
 }
 
 /// Writes a doc comment, nothing where there is nothing to say.
