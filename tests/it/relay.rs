@@ -4,6 +4,7 @@ mod analytics;
 mod door;
 mod durability;
 mod keys;
+mod losses;
 mod nonsense;
 mod posthog;
 mod segment;
