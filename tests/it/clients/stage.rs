@@ -4,7 +4,7 @@
 //! client ──front──▶ relay ──back──▶ Postgres
 //! ```
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use serde_json::{Value, json};
 use tidings_tests::{Database, Launch, Moment, Process, Proxy, eventually};
@@ -64,7 +64,7 @@ impl Stage {
     }
 
     /// Does something while the database is gone; the relay has refused something with 503 before it is back.
-    pub(super) async fn without_database(&self, work: impl Future<Output = ()>) {
+    pub(super) async fn without_database(&self, work: impl Future) {
         self.back.refuse();
         let before = self.refused().await;
         work.await;
@@ -81,7 +81,7 @@ impl Stage {
     }
 
     /// Kills the relay while it holds a request that something makes, and starts it again.
-    pub(super) async fn killed(&mut self, work: impl Future<Output = ()>) {
+    pub(super) async fn killed(&mut self, work: impl Future) {
         self.back.stall();
         work.await;
         eventually(PATIENCE, "the relay has a request in hand", async || {
@@ -98,7 +98,7 @@ impl Stage {
     }
 
     /// Does something of which the first answer is lost on its way.
-    pub(super) async fn unanswered(&self, times: u64, work: impl Future<Output = ()>) {
+    pub(super) async fn unanswered(&self, times: u64, work: impl Future) {
         self.front.cut_at(b"POST /", Moment::After);
         work.await;
         self.front.fired(times, PATIENCE).await;
@@ -108,28 +108,38 @@ impl Stage {
     pub(super) async fn troubles(&mut self, client: &mut Client, arrived: Arrived) -> u64 {
         let wave = |n: u64| n * WAVE..(n + 1) * WAVE;
         client.send(wave(0)).await;
-        self.all(WAVE, arrived).await;
+        self.all(0..WAVE, arrived).await;
         self.without_database(client.send(wave(1))).await;
-        self.all(2 * WAVE, arrived).await;
+        self.all(0..2 * WAVE, arrived).await;
         self.unanswered(1, client.send(wave(2))).await;
-        self.all(3 * WAVE, arrived).await;
+        self.all(0..3 * WAVE, arrived).await;
         self.killed(client.send(wave(3))).await;
-        self.all(4 * WAVE, arrived).await;
+        self.all(0..4 * WAVE, arrived).await;
         4 * WAVE
     }
 
-    /// Waits until the events with the numbers below `end` have arrived.
-    pub(super) async fn all(&self, end: u64, arrived: Arrived) {
+    /// Waits until the events with these numbers have arrived.
+    pub(super) async fn all(&self, numbers: Range<u64>, arrived: Arrived) {
         eventually(PATIENCE, "everything has arrived", async || {
-            self.has_all(end, arrived).await.then_some(())
+            self.has(numbers.clone(), arrived).await.then_some(())
         })
         .await;
     }
 
-    /// Says whether the events with the numbers below `end` have arrived.
-    pub(super) async fn has_all(&self, end: u64, arrived: Arrived) -> bool {
+    /// Says whether the events with these numbers have arrived.
+    pub(super) async fn has(&self, mut numbers: Range<u64>, arrived: Arrived) -> bool {
         let found = self.counts(arrived).await;
-        (0..end).all(|n| found.contains_key(&n))
+        numbers.all(|n| found.contains_key(&n))
+    }
+
+    /// Waits until the relay has found its database again.
+    pub(super) async fn ready(&self) {
+        let url = format!("http://127.0.0.1:{}/ready", self.port);
+        eventually(PATIENCE, "the relay is ready", async || {
+            let answer = http().get(&url).send().await.unwrap();
+            answer.status().is_success().then_some(())
+        })
+        .await;
     }
 
     /// Returns how often the event with each number has arrived.
