@@ -21,8 +21,8 @@ const WAVE: u64 = 10;
 /// What stands between a client and the database.
 #[derive(Debug)]
 pub(super) struct Stage {
-    pub(super) database: Database,
-    pub(super) key: String,
+    database: Database,
+    key: String,
     back: Proxy,
     front: Proxy,
     relay: Process,
@@ -73,7 +73,7 @@ impl Stage {
     }
 
     /// Waits until more requests were refused with 503 than `before`.
-    pub(super) async fn refusal_after(&self, before: u64) {
+    async fn refusal_after(&self, before: u64) {
         eventually(PATIENCE, "the relay refuses a request", async || {
             (self.refused().await > before).then_some(())
         })
@@ -111,8 +111,13 @@ impl Stage {
         self.all(0..WAVE, arrived).await;
         self.without_database(client.send(wave(1))).await;
         self.all(0..2 * WAVE, arrived).await;
+        let taken = self.taken().await;
         self.unanswered(1, client.send(wave(2))).await;
         self.all(0..3 * WAVE, arrived).await;
+        eventually(PATIENCE, "what was not answered is sent again", async || {
+            (self.taken().await > taken + WAVE).then_some(())
+        })
+        .await;
         self.killed(client.send(wave(3))).await;
         self.all(0..4 * WAVE, arrived).await;
         4 * WAVE
@@ -191,11 +196,21 @@ impl Stage {
     }
 
     /// Returns how many requests this relay has answered with 503.
-    pub(super) async fn refused(&self) -> u64 {
+    async fn refused(&self) -> u64 {
+        self.sum("tidings_relay_requests_total{", &["status=\"503\""]).await
+    }
+
+    /// Returns how many events this relay has taken, those that it knew already included.
+    async fn taken(&self) -> u64 {
+        let outcomes = ["outcome=\"accepted\"", "outcome=\"repeated\""];
+        self.sum("tidings_relay_events_total{", &outcomes).await
+    }
+
+    /// Adds up the lines of a metric that have one of these labels.
+    async fn sum(&self, metric: &str, labels: &[&str]) -> u64 {
         let page = self.metrics().await;
-        let lines = page.lines().filter(|line| {
-            line.starts_with("tidings_relay_requests_total{") && line.contains("status=\"503\"")
-        });
+        let has = |line: &&str| labels.iter().any(|label| line.contains(label));
+        let lines = page.lines().filter(|line| line.starts_with(metric)).filter(has);
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
