@@ -10,6 +10,7 @@ mod paper;
 mod refusals;
 mod relay;
 mod replay;
+mod report;
 mod rotate;
 mod serve;
 mod sink;

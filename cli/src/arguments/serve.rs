@@ -5,6 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use tidings_worker::{AttemptLog, Retention, health};
 
+use super::report::Reports;
 use crate::duration;
 
 /// A lease, as the worker takes it.
@@ -80,6 +81,14 @@ pub(crate) struct Serve {
     /// What the worker is called in lists; the name of the machine where it is not set
     #[arg(long, env = "TIDINGS_WORKER_NAME", value_name = "NAME")]
     pub(crate) worker_name: Option<String>,
+
+    /// Report what this installation does and has, in numbers and ranges, to the sinks that there are
+    #[arg(long, env = "TIDINGS_REPORT", value_parser = FalseyValueParser::new())]
+    pub(crate) report: bool,
+
+    /// As whom, and how often.
+    #[command(flatten)]
+    pub(crate) reports: Reports,
 }
 
 /// How the database is reached.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use sqlx::PgPool;
 use tidings::{privacy, subscriber};
-use tidings_worker::{Running, Worker, analytics, chat};
+use tidings_worker::{Running, Worker, analytics, chat, report};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -43,6 +43,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Service {
     running: Running,
+    reporter: Option<report::Running>,
     shutdown: CancellationToken,
     pool: PgPool,
     patience: Duration,
@@ -85,8 +86,10 @@ impl Service {
         }
         let shutdown = CancellationToken::new();
         let running = builder.spawn(shutdown.clone()).await?;
+        let reporter = reporter(serve, place, (&pool, &running), shutdown.clone());
+        let reporter = Box::pin(reporter).await?;
         telemetry::worker_started(&name(serve), &KINDS.join(", "));
-        Ok(Self { running, shutdown, pool, patience: serve.drain_timeout })
+        Ok(Self { running, reporter, shutdown, pool, patience: serve.drain_timeout })
     }
 
     /// Lets what is in flight finish, and shows how far it is.
@@ -123,6 +126,9 @@ impl Service {
             }
         };
         drop(progress);
+        if let Some(mut reporter) = self.reporter {
+            reporter.finished().await;
+        }
         telemetry::stopped(self.running.counts(), drained);
         // Whoever is stuck in a statement is not waited for.
         drop(tokio::time::timeout(CLOSE, self.pool.close()).await);
@@ -135,8 +141,27 @@ impl Service {
     }
 }
 
+/// Starts to report, if that is wanted.
+async fn reporter(
+    serve: &Serve,
+    place: &Place,
+    (pool, running): (&PgPool, &Running),
+    shutdown: CancellationToken,
+) -> Result<Option<report::Running>> {
+    if !serve.report {
+        return Ok(None);
+    }
+    if environment::do_not_track() {
+        telemetry::not_to_be_tracked();
+        return Ok(None);
+    }
+    let builder = super::report::builder(&serve.reports, installation(place).await?, pool)?;
+    let builder = builder.host(name(serve)).collector(running.collector());
+    Ok(Some(builder.spawn(shutdown).await?))
+}
+
 /// Returns the name of the installation, under which events of nobody in particular are sent.
-async fn installation(place: &Place) -> Result<Uuid> {
+pub(super) async fn installation(place: &Place) -> Result<Uuid> {
     let mut database = place.open().await?;
     let mut tx = database.begin().await?;
     let installation = privacy::installation(&mut tx).await?;
