@@ -11,6 +11,7 @@ mod record;
 mod refusals;
 mod relay;
 mod replay;
+mod report;
 mod rotate;
 mod serve;
 mod sink;
