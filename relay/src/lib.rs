@@ -6,6 +6,9 @@ pub mod channel;
 mod credential;
 mod door;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod gather;
 mod identity;
