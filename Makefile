@@ -22,6 +22,9 @@ POOLER_TESTS := --skip pooler --skip pgbouncer
 LANGUAGE_TESTS := languages::
 BROWSER_TESTS := browser:: clients::
 
+# Tests that need Go, which builds toxiproxy for them.
+NETWORK_TESTS := toxiproxy::
+
 # Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; or they wait
 # for a browser, which gets little of a machine that tests something else.
 LONELY_TESTS := crash:: $(BROWSER_TESTS)
@@ -257,7 +260,8 @@ test: ## Checks everything: lints, documentation, all tests, queries
 test-rust: ## Runs the tests that need Rust and PostgreSQL alone
 	$(RUN) need rust postgres
 	$(CARGO) build --locked -p tidings-cli
-	$(CARGO) test --locked --workspace -- $(POOLER_TESTS) $(LANGUAGE_TESTS:%=--skip %) $(BROWSER_TESTS:%=--skip %)
+	$(CARGO) test --locked --workspace -- $(POOLER_TESTS) $(LANGUAGE_TESTS:%=--skip %) $(BROWSER_TESTS:%=--skip %) \
+	  $(NETWORK_TESTS:%=--skip %)
 
 lint: ## Checks format, lints and documentation; a warning is an error
 	$(RUN) need rust
