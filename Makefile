@@ -22,6 +22,9 @@ POOLER_TESTS := --skip pooler --skip pgbouncer
 LANGUAGE_TESTS := languages::
 BROWSER_TESTS := browser:: clients::
 
+# Tests that need Go, which builds toxiproxy for them.
+NETWORK_TESTS := toxiproxy::
+
 # Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; or they wait
 # for a browser, which gets little of a machine that tests something else.
 LONELY_TESTS := crash:: $(BROWSER_TESTS)
@@ -100,17 +103,21 @@ may_install() {
   [ "$$INSTALL" = yes ] && command -v apt-get >/dev/null 2>&1 && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
 }
 
+# want THING...: installs what is missing if it may, and goes on without.
+want() {
+  look_for "$$@"
+  [ -n "$$packages" ] && may_install || return 0
+  say "Installing with apt-get:$$packages"
+  if ! { as_root apt-get update -q &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$packages; }; then
+    say "apt-get did not go through."
+  fi
+}
+
 # need THING...: sees to it that everything is there, or stops with one list of what to install.
 need() {
+  want "$$@"
   look_for "$$@"
-  if [ -n "$$packages" ] && may_install; then
-    say "Installing with apt-get:$$packages"
-    if ! { as_root apt-get update -q &&
-      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$packages; }; then
-      say "apt-get did not go through."
-    fi
-    look_for "$$@"
-  fi
   [ -n "$$packages$$rust$$node$$go" ] || return 0
   say "This needs what is not there. Install it, and try again:"
   [ -z "$$rust" ] || say "  $$rust"
@@ -237,8 +244,8 @@ help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Runs the example shop on a database of its own; KEEP=1 stays up afterwards
-	$(RUN) need rust postgres
-	$(if $(KEEP),$(CARGO) build --locked --profile demo -p tidings-cli)
+	$(RUN) want chromium; need rust postgres
+	$(CARGO) build --locked --profile demo -p tidings-cli -p tidings-example-shop
 	$(CARGO) run --locked --profile demo -p tidings-example-shop$(if $(KEEP), -- --keep)
 
 test: ## Checks everything: lints, documentation, all tests, queries
@@ -253,7 +260,8 @@ test: ## Checks everything: lints, documentation, all tests, queries
 test-rust: ## Runs the tests that need Rust and PostgreSQL alone
 	$(RUN) need rust postgres
 	$(CARGO) build --locked -p tidings-cli
-	$(CARGO) test --locked --workspace -- $(POOLER_TESTS) $(LANGUAGE_TESTS:%=--skip %) $(BROWSER_TESTS:%=--skip %)
+	$(CARGO) test --locked --workspace -- $(POOLER_TESTS) $(LANGUAGE_TESTS:%=--skip %) $(BROWSER_TESTS:%=--skip %) \
+	  $(NETWORK_TESTS:%=--skip %)
 
 lint: ## Checks format, lints and documentation; a warning is an error
 	$(RUN) need rust

@@ -32,7 +32,7 @@ pub use self::{
     collector::{
         CollectError, Collected, Collecting, Collector, CollectorError, Collectors, Gathered,
     },
-    counter::{Counter, Counters},
+    counter::{Counter, Counters, Total},
     environment::Environment,
     error::Error,
     reading::{Reading, Statistics, Traits, statistics, traits},

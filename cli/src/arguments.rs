@@ -9,6 +9,7 @@ pub(crate) mod log;
 pub(crate) mod paper;
 pub(crate) mod relay;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod sink;
 pub(crate) mod subscriber;
@@ -126,6 +127,11 @@ pub(crate) enum Command {
     /// It takes effect at once, also for what is waiting: an event is sent only if every level since it was registered
     /// permits it.
     Level(sink::SetLevel),
+    /// Look at reports: what an installation tells of itself at each interval
+    ///
+    /// `tidings worker --report` makes those of Tidings itself; an application makes its own with the library.
+    #[command(subcommand)]
+    Report(report::ReportCommand),
     /// Keep somebody out of what is collected, or take them out of it
     #[command(subcommand)]
     Subject(sink::SubjectCommand),

@@ -15,6 +15,7 @@ pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod relay;
 pub(crate) mod replay;
+pub(crate) mod report;
 mod serve;
 pub(crate) mod sink;
 pub(crate) mod subject;

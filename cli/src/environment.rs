@@ -8,8 +8,11 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// What asks programs not to report.
+const DO_NOT_TRACK: &str = "DO_NOT_TRACK";
+
 /// Variables without a flag, for the help and the README.
-pub(crate) const VARIABLES: [(&str, &str); 4] = [
+pub(crate) const VARIABLES: [(&str, &str); 5] = [
     (
         "TIDINGS_KEY",
         "The keys that seal secrets, in place of a key file: base64 of 32 bytes; the first seals, all open",
@@ -18,6 +21,7 @@ pub(crate) const VARIABLES: [(&str, &str); 4] = [
         "PG_BIN",
         "The folder with `postgres` and `initdb` for the embedded database; searched for if not set",
     ),
+    (DO_NOT_TRACK, "No reports, whatever --report says"),
     ("NO_COLOR", "No colours, also on a terminal"),
     ("COLUMNS", "How wide tables are, if it is exported; the terminal is asked otherwise"),
 ];
@@ -33,6 +37,12 @@ pub(crate) struct Environment {
     /// Whether errors and the log are shown in colour.
     pub(crate) colours_on_stderr: bool,
     stdout_is_terminal: bool,
+}
+
+/// Returns whether the process was asked not to report.
+pub(crate) fn do_not_track() -> bool {
+    let value = variable(DO_NOT_TRACK);
+    tidings::analytics::do_not_track(value.as_ref().map(|value| value.to_str().unwrap_or("1")))
 }
 
 impl Environment {

@@ -69,6 +69,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<()> {
         Command::Channel(command) => commands::key::channel(context, command).await,
         Command::Sink(command) => commands::sink::run(context, command).await,
         Command::Level(level) => commands::level::run(context, level).await,
+        Command::Report(command) => commands::report::run(context, command).await,
         Command::Subject(command) => commands::subject::run(context, command).await,
         Command::Doctor(doctor) => commands::doctor::run(context, doctor).await,
         Command::Completions(which) => commands::completions::run(context, which),

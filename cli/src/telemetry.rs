@@ -53,6 +53,10 @@ pub(crate) fn no_key() {
     );
 }
 
+pub(crate) fn not_to_be_tracked() {
+    tracing::info!("no reports are made, because DO_NOT_TRACK is set");
+}
+
 pub(crate) fn no_hash_keys() {
     tracing::warn!("no hash keys are given, so ids of people are left out; set --hash-key-file");
 }

@@ -152,6 +152,16 @@ pub enum Error {
         /// The pattern.
         pattern: String,
     },
+    /// A subscription to a type that subscribers do not see.
+    #[error(
+        "events of the type `{event_type}` are not for subscribers, their audience is {audience}; add `notification` to the type's audience, or a sink for its telemetry"
+    )]
+    NotForSubscribers {
+        /// The type.
+        event_type: String,
+        /// Who sees them.
+        audience: String,
+    },
     /// A name that no subscriber may have.
     #[error(
         "`{name}` cannot be the name of a subscriber; use letters, digits, `.`, `_` and `-`, 100 at most, beginning with a letter or digit; digits alone would be taken for an id"

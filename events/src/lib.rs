@@ -32,8 +32,11 @@ pub mod trace;
 pub mod wake;
 
 pub use tidings_analytics as analytics;
-pub use tidings_analytics::{Anonymous, Level, TelemetryData};
-pub use tidings_derive::{Anonymous, Diff, Event, Layer};
+pub use tidings_analytics::{
+    Anonymous, Level, TelemetryData,
+    report::{Statistics, Traits},
+};
+pub use tidings_derive::{Anonymous, Diff, Event, Layer, Statistics, Traits};
 
 pub use self::{
     catalogue::Catalogue,

@@ -144,14 +144,15 @@ impl Wanted {
 ///
 /// # Errors
 ///
-/// No such subscriber, a scope, order or filter for a sink, a name that is no event type (with the names that come closest), a scope that no event of the
+/// No such subscriber, a scope, order or filter for a sink, a name that is no event type (with the names that come closest), a type
+/// that is not for subscribers, a scope that no event of the
 /// type has, or a filter that means nothing; the transaction stays usable.
 /// A database that does not answer; the transaction is lost.
 pub async fn add(tx: &mut PgTransaction<'_>, subscriber_id: i32, wanted: &Wanted) -> Result<Added> {
     let (tenant, view) = lock(tx, subscriber_id).await?;
     let target = Target::from(wanted);
     check_view(view, std::slice::from_ref(&target))?;
-    check(tx, std::slice::from_ref(&target)).await?;
+    check(tx, view, std::slice::from_ref(&target)).await?;
     rows::subscribe(tx, subscriber_id, &tenant, &target).await
 }
 
@@ -174,7 +175,7 @@ pub async fn set(
     let present = rows::list(tx, subscriber_id).await?;
     let plan = Plan::new(&tenant, &present, wanted);
     check_view(view, &plan.add)?;
-    check(tx, &plan.add).await?;
+    check(tx, view, &plan.add).await?;
     let mut added = Vec::with_capacity(plan.add.len());
     for target in &plan.add {
         added.push(rows::subscribe(tx, subscriber_id, &tenant, target).await?.subscription_id);
@@ -241,8 +242,9 @@ fn check_view(view: View, targets: &[Target<'_>]) -> Result<()> {
     }
 }
 
-/// Checks the filters, and that every exact name is an event type whose events can have the scope.
-async fn check(conn: &mut PgConnection, targets: &[Target<'_>]) -> Result<()> {
+/// Checks the filters, and that every exact name is an event type that is for this view and whose events can have the
+/// scope.
+async fn check(conn: &mut PgConnection, view: View, targets: &[Target<'_>]) -> Result<()> {
     for filter in targets.iter().filter_map(|target| target.filter.as_ref()) {
         filter.check(conn).await?;
     }
@@ -251,10 +253,10 @@ async fn check(conn: &mut PgConnection, targets: &[Target<'_>]) -> Result<()> {
     }
     let types = store::catalogue::types(conn).await?;
     let mut exact = targets.iter().filter(|target| target.pattern.is_exact());
-    exact.try_for_each(|target| check_exact(&types, target))
+    exact.try_for_each(|target| check_exact(&types, view, target))
 }
 
-fn check_exact(types: &[StoredType], target: &Target<'_>) -> Result<()> {
+fn check_exact(types: &[StoredType], view: View, target: &Target<'_>) -> Result<()> {
     let name = target.pattern.as_str();
     let known = || types.iter().filter(|known| known.retired_at.is_none());
     let versions: Vec<_> = known().filter(|known| known.event_type == name).collect();
@@ -270,6 +272,10 @@ fn check_exact(types: &[StoredType], target: &Target<'_>) -> Result<()> {
         // A type that was declared in SQL may say nothing about its scope.
         version.scopes.is_empty() || declared.take(keys.len()).eq(keys.iter().copied())
     };
+    if view == View::Notification && !versions.iter().any(|version| version.is_subscribable()) {
+        let audience = newest.audience.join(", ");
+        return Err(Error::NotForSubscribers { event_type: name.to_owned(), audience });
+    }
     if versions.iter().any(fits) {
         return Ok(());
     }

@@ -12,6 +12,8 @@ mod diff;
 mod join;
 #[path = "derive/notification.rs"]
 mod notification;
+#[path = "derive/report.rs"]
+mod report;
 #[path = "derive/scope.rs"]
 mod scope;
 #[path = "derive/shop.rs"]

@@ -201,6 +201,26 @@ impl<R: Row> Gatherer<R> {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl<R: Row> Gatherer<R> {
+    /// Starts a writer without a database: it keeps the rows, and answers as it is told.
+    pub(crate) fn keeping(
+        answer: fn(&R) -> R::Answer,
+        kept: Arc<std::sync::Mutex<Vec<R>>>,
+    ) -> Self {
+        let (sender, mut receiver) = mpsc::unbounded_channel::<Request<R>>();
+        tokio::spawn(async move {
+            while let Some(request) = receiver.recv().await {
+                let answers = request.rows.iter().map(answer).collect();
+                let mut kept = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                kept.extend(request.rows);
+                drop(request.answer.send(Ok(answers)));
+            }
+        });
+        Self { sender, timeout: Duration::MAX }
+    }
+}
+
 /// Writes one group after the other until the relay has ended.
 async fn write_groups<R: Row>(
     writers: Writers,

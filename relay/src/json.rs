@@ -25,7 +25,10 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(
         let message = format!("the body nests deeper than {depth_max} levels; flatten it");
         return Err(Refusal::malformed("too_deep", message));
     }
-    serde_json::from_slice(text).map_err(|error| {
+    // What is not looked at has to be text as well: it is stored, and others read it.
+    let text = str::from_utf8(text)
+        .map_err(|_| Refusal::malformed("malformed_json", "the body is not UTF-8"))?;
+    serde_json::from_str(text).map_err(|error| {
         // Says the position and what was expected, and nothing of the content but names of members.
         let message = error.to_string();
         if error.is_data() {
@@ -80,6 +83,10 @@ mod tests {
         }
     }
 
+    /// An object of which no member matters.
+    #[derive(Debug, Deserialize)]
+    struct Unread {}
+
     #[test]
     fn each_mistake_has_a_code_of_its_own() {
         for (text, code) in [
@@ -96,6 +103,9 @@ mod tests {
             let refusal = read::<Map<String, Value>>(text.as_bytes(), 3).unwrap_err();
             assert_eq!(refusal.code, code, "{text}");
         }
+        // Bytes that are no text passed where nobody looked at them, and were stored as if they could be read.
+        let unread = read::<Unread>(b"{\"a\":\"\xff\"}", 3).unwrap_err();
+        assert_eq!(unread.code, "malformed_json");
         let refusal = read::<std::collections::HashMap<String, u8>>(b"{\"a\":\"x\"}", 3);
         assert_eq!(refusal.unwrap_err().status.as_u16(), 422);
     }

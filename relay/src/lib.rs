@@ -7,6 +7,9 @@ mod credential;
 mod door;
 pub mod error;
 mod front;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod gather;
 mod identity;

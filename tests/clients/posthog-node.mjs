@@ -18,6 +18,7 @@ export async function open({ url, key, device, retries = 20 }) {
         posthog.capture({ distinctId: device, event: "cart:opened", properties: { n } });
       }
     },
+    flush: () => posthog.flush().catch(String),
     errors: () => errors,
     close: () => posthog.shutdown(),
   };

@@ -4,7 +4,7 @@ export async function open({ url, key, device }) {
   EkTelemetry.initialize({
     host: url,
     authtoken: key,
-    did: device,
+    ...(device && { did: device }),
     pdata: { id: "shop.web", ver: "1", pid: "sdk" },
     channel: "shop",
     env: "checkout",

@@ -11,6 +11,7 @@ mod record;
 mod refusals;
 mod relay;
 mod replay;
+mod report;
 mod rotate;
 mod serve;
 mod sink;
@@ -66,7 +67,7 @@ pub(crate) async fn run(launch: &Launch) -> Ran {
 }
 
 /// Returns a launch of `tidings` that finds no database and no data folder by accident, and logs warnings only.
-fn tidings() -> Launch {
+pub(crate) fn tidings() -> Launch {
     let launch = Launch::tidings().env("TIDINGS_LOG", "warn");
     launch.env("TIDINGS_DATA", "/nonexistent").folder("/")
 }

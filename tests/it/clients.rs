@@ -6,6 +6,7 @@
 
 mod client;
 mod posthog;
+mod recorder;
 mod segment;
 mod stage;
 mod sunbird;

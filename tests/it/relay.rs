@@ -5,6 +5,7 @@ mod door;
 mod durability;
 mod front;
 mod keys;
+mod losses;
 mod nonsense;
 mod posthog;
 mod segment;

@@ -46,6 +46,14 @@ struct NoteTaken {
     text: &'static str,
 }
 
+/// A page has been seen; a front end says so.
+#[derive(Event, Serialize, JsonSchema)]
+#[event(name = "page:seen", version = 1, audience(client, telemetry))]
+struct PageSeen {
+    #[telemetry]
+    seconds: u32,
+}
+
 const ORDER: OrderPlaced = OrderPlaced { email: "a@example.com", items: 3 };
 
 struct Stage {
@@ -68,7 +76,8 @@ impl Stage {
     async fn bare() -> Self {
         let memory = Memory::scripted(|_| Answer::delivered());
         let world = World::new(&[]).await;
-        let catalogue = tidings::catalogue![OrderPlaced, VersionInstalled, NoteTaken].unwrap();
+        let catalogue =
+            tidings::catalogue![OrderPlaced, VersionInstalled, NoteTaken, PageSeen].unwrap();
         catalogue.sync(&mut world.pool.acquire().await.unwrap()).await.unwrap();
         Self { world, memory, sink: 0, hook: 0 }
     }
@@ -363,4 +372,20 @@ async fn destination_that_asks_for_patience_uses_up_no_attempt() {
     let attempts = || memory.deliveries().into_iter().filter(|it| it.subscriber_id == sink);
     assert!(attempts().all(|delivery| delivery.attempt == 1), "none was counted");
     eventually(SOON, "it has arrived", || async { (attempts().count() == 6).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn what_front_ends_report_reaches_no_subscriber_of_notifications() {
+    let stage = Stage::new().await;
+    let _worker = stage.worker().await;
+    stage.register(&PageSeen { seconds: 7 }, Options::default()).await;
+    stage.register(&ORDER, Options::default()).await;
+    let all = async || (stage.memory.deliveries().len() == 3).then_some(());
+    eventually(SOON, "three deliveries", all).await;
+    assert_eq!(stage.got(stage.hook).into_keys().collect::<Vec<_>>(), ["order:placed"]);
+    let at_sink = stage.got(stage.sink);
+    assert_eq!(at_sink["page:seen"][0]["event_properties"]["seconds"], 7);
+    assert_eq!(at_sink.len(), 2);
+    let refusal = subscribe(&stage.world, stage.hook, "page:seen").await.unwrap_err();
+    assert!(matches!(refusal, Error::NotForSubscribers { .. }), "{refusal}");
 }

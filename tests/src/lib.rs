@@ -4,6 +4,7 @@
 //! * [`Pooler`]: `PgBouncer` in transaction mode before a database.
 //! * [`Receiver`]: a webhook endpoint that answers by a script and remembers everything.
 //! * [`Proxy`]: a cable to a server that can be cut at the worst moment.
+//! * [`Toxiproxy`](toxiproxy::Toxiproxy): a network that is slow, narrow, chopped or half-open.
 //! * [`Process`]: a program under test that can be killed, stopped and continued.
 //! * [`signal`]: waiting for a condition instead of sleeping; [`clock`]: moving time instead of waiting for it.
 //!
@@ -27,6 +28,7 @@ pub mod receiver;
 mod server;
 pub mod signal;
 mod temporary;
+pub mod toxiproxy;
 pub mod world;
 
 pub use clock::advance;

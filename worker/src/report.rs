@@ -16,6 +16,7 @@
 mod event;
 mod installation;
 mod leader;
+mod status;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use uuid::Uuid;
 pub(crate) use self::event::Event;
 pub use self::installation::Installation;
 use self::leader::Process;
+pub use self::status::{Status, list, request};
 use crate::{Result, session::Database, store::report as store};
 
 /// How often a report is made where nobody says otherwise.

@@ -1,6 +1,9 @@
 //! Counters that an application keeps in memory.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+};
 
 use super::collector::{Collected, Collecting, Collector};
 
@@ -46,6 +49,62 @@ impl Counter {
     /// Returns what it counts.
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+}
+
+/// A number that only grows, from zero on.
+///
+/// What can go down is no statistic but a trait: a report tells what there is of it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no counter, so it cannot be a statistic of a report",
+    label = "not a number that only grows",
+    note = "write `u64`, another unsigned integer, an atomic one or `report::Counter`; what can go down is a trait: \
+            derive `Traits` for it"
+)]
+pub trait Total {
+    /// Returns how much it has come to.
+    fn total(&self) -> u64;
+}
+
+macro_rules! totals {
+    ($($integer:ty => $atomic:ty,)*) => {$(
+        impl Total for $integer {
+            fn total(&self) -> u64 {
+                u64::try_from(*self).unwrap_or(u64::MAX)
+            }
+        }
+
+        impl Total for $atomic {
+            fn total(&self) -> u64 {
+                self.load(Ordering::Relaxed).total()
+            }
+        }
+    )*};
+}
+
+totals! {
+    u8 => AtomicU8,
+    u16 => AtomicU16,
+    u32 => AtomicU32,
+    u64 => AtomicU64,
+    usize => AtomicUsize,
+}
+
+impl Total for Counter {
+    fn total(&self) -> u64 {
+        self.value()
+    }
+}
+
+impl<T: Total + ?Sized> Total for &T {
+    fn total(&self) -> u64 {
+        (**self).total()
+    }
+}
+
+impl<T: Total + ?Sized> Total for Arc<T> {
+    fn total(&self) -> u64 {
+        (**self).total()
     }
 }
 

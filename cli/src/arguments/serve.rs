@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use tidings::analytics::wire::Vendor;
 use tidings_worker::{AttemptLog, Retention, health};
 
+use super::report::Reports;
 use crate::duration;
 
 /// A lease, as the worker takes it.
@@ -85,6 +86,14 @@ pub(crate) struct Serve {
     /// The sinks that are there by themselves.
     #[command(flatten)]
     pub(crate) sinks: Sinks,
+
+    /// Report what this installation does and has, in numbers and ranges, to the sinks that there are
+    #[arg(long, env = "TIDINGS_REPORT", value_parser = FalseyValueParser::new())]
+    pub(crate) report: bool,
+
+    /// As whom, and how often.
+    #[command(flatten)]
+    pub(crate) reports: Reports,
 }
 
 /// Analytics services that every event with telemetry goes to, without a command that adds them.

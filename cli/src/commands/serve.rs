@@ -4,17 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use sqlx::PgPool;
-use tidings::{
-    pattern::Pattern,
-    privacy,
-    subscriber::{self, Ensured},
-    subscription::{self, Wanted},
-};
-use tidings_worker::{
-    Running, Webhook, Worker,
-    analytics::{self, Config},
-    chat,
-};
+use tidings::{privacy, subscriber};
+use tidings_worker::{Running, Worker, analytics, chat, report};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -23,7 +14,7 @@ use super::sink;
 use crate::{
     arguments::serve::{Serve, Session},
     connection::Place,
-    context::{Context, Keys, random},
+    context::{Context, Keys},
     environment,
     exit::Exit,
     failure::Coded,
@@ -53,6 +44,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Service {
     running: Running,
+    reporter: Option<report::Running>,
     shutdown: CancellationToken,
     pool: PgPool,
     patience: Duration,
@@ -95,12 +87,14 @@ impl Service {
         }
         let shutdown = CancellationToken::new();
         let running = builder.spawn(shutdown.clone()).await?;
+        let reporter = reporter(serve, place, (&pool, &running), shutdown.clone());
+        let reporter = Box::pin(reporter).await?;
         telemetry::worker_started(&name(serve), &KINDS.join(", "));
-        if let Err(error) = ensure_sinks(context, serve, place, keys, &webhook).await {
+        if let Err(error) = sink::ensure(context, &serve.sinks, place, (keys, &webhook)).await {
             shutdown.cancel();
             return Err(error);
         }
-        Ok(Self { running, shutdown, pool, patience: serve.drain_timeout })
+        Ok(Self { running, reporter, shutdown, pool, patience: serve.drain_timeout })
     }
 
     /// Lets what is in flight finish, and shows how far it is.
@@ -137,6 +131,9 @@ impl Service {
             }
         };
         drop(progress);
+        if let Some(mut reporter) = self.reporter {
+            reporter.finished().await;
+        }
         telemetry::stopped(self.running.counts(), drained);
         // Whoever is stuck in a statement is not waited for.
         drop(tokio::time::timeout(CLOSE, self.pool.close()).await);
@@ -149,41 +146,27 @@ impl Service {
     }
 }
 
-/// Sees to it that the sinks of the configuration are there, and told of everything.
-async fn ensure_sinks(
-    context: &Context,
+/// Starts to report, if that is wanted.
+async fn reporter(
     serve: &Serve,
     place: &Place,
-    keys: Option<&Keys>,
-    webhook: &Webhook,
-) -> Result<()> {
-    let wanted: Vec<_> = serve.sinks.wanted().collect();
-    if wanted.is_empty() {
-        return Ok(());
+    (pool, running): (&PgPool, &Running),
+    shutdown: CancellationToken,
+) -> Result<Option<report::Running>> {
+    if !serve.report {
+        return Ok(None);
     }
-    let (keyring, policy) = (keys.map(|keys| &keys.keyring), context.global.policy());
-    let everything = Wanted::new(Pattern::parse("**").context("read the pattern of sinks")?);
-    let mut database = place.open().await?;
-    for (vendor, key, host) in wanted {
-        let name = vendor.as_str();
-        let doing = || format!("see to it that the sink `{name}` is there");
-        // Nothing but its host: what people have set beside that is theirs.
-        let config = Config { host: Some(host.to_owned()), ..Config::default() };
-        let new = sink::new(webhook, vendor, name, &config, key).await.with_context(doing)?;
-        let mut tx = database.begin().await?;
-        let ensured = subscriber::ensure(&mut tx, keyring, &mut random(), &policy, new).await;
-        let ensured = ensured.with_context(doing)?;
-        if let Ensured::Added(id) = ensured {
-            subscription::add(&mut tx, id, &everything).await.with_context(doing)?;
-        }
-        tidings::commit(tx).await?;
-        telemetry::sink_ensured(name, ensured);
+    if environment::do_not_track() {
+        telemetry::not_to_be_tracked();
+        return Ok(None);
     }
-    database.close().await
+    let builder = super::report::builder(&serve.reports, installation(place).await?, pool)?;
+    let builder = builder.host(name(serve)).collector(running.collector());
+    Ok(Some(builder.spawn(shutdown).await?))
 }
 
 /// Returns the name of the installation, under which events of nobody in particular are sent.
-async fn installation(place: &Place) -> Result<Uuid> {
+pub(super) async fn installation(place: &Place) -> Result<Uuid> {
     let mut database = place.open().await?;
     let mut tx = database.begin().await?;
     let installation = privacy::installation(&mut tx).await?;

@@ -7,7 +7,7 @@ use tidings::{
     pattern::Pattern,
     privacy,
     secret::Credentials,
-    subscriber::{self, NewSubscriber},
+    subscriber::{self, Ensured, NewSubscriber},
     subscription::{self, Wanted},
 };
 use tidings_worker::{
@@ -18,9 +18,14 @@ use uuid::Uuid;
 
 use super::subscriber::secret_text;
 use crate::{
-    arguments::sink::{AddSink, SinkCommand},
-    context::{Context, random},
+    arguments::{
+        serve::Sinks,
+        sink::{AddSink, SinkCommand},
+    },
+    connection::Place,
+    context::{Context, Keys, random},
     output::sheet::Sheet,
+    telemetry,
 };
 
 /// What adding came to.
@@ -87,6 +92,38 @@ async fn add(context: &Context, add: &AddSink) -> Result<()> {
         subscribed: patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join(", "),
     };
     context.output.show(&added, || added.sheet())
+}
+
+/// Sees to it that the sinks of the settings are there, and told of everything when they are new.
+pub(super) async fn ensure(
+    context: &Context,
+    sinks: &Sinks,
+    place: &Place,
+    (keys, webhook): (Option<&Keys>, &Webhook),
+) -> Result<()> {
+    let wanted: Vec<_> = sinks.wanted().collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let (keyring, policy) = (keys.map(|keys| &keys.keyring), context.global.policy());
+    let everything = Wanted::new(Pattern::parse("**").context("read the pattern of sinks")?);
+    let mut database = place.open().await?;
+    for (vendor, key, host) in wanted {
+        let name = vendor.as_str();
+        let doing = || format!("see to it that the sink `{name}` is there");
+        // Nothing but its host: what people have set beside that is theirs.
+        let config = Config { host: Some(host.to_owned()), ..Config::default() };
+        let new = new(webhook, vendor, name, &config, key).await.with_context(doing)?;
+        let mut tx = database.begin().await?;
+        let ensured = subscriber::ensure(&mut tx, keyring, &mut random(), &policy, new).await;
+        let ensured = ensured.with_context(doing)?;
+        if let Ensured::Added(id) = ensured {
+            subscription::add(&mut tx, id, &everything).await.with_context(doing)?;
+        }
+        tidings::commit(tx).await?;
+        telemetry::sink_ensured(name, ensured);
+    }
+    database.close().await
 }
 
 /// Returns a sink that can be used, or what is wrong with it.

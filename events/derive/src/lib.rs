@@ -6,6 +6,7 @@ mod diff;
 mod event;
 mod fields;
 mod layer;
+mod report;
 mod telemetry;
 
 use proc_macro::TokenStream;
@@ -112,4 +113,37 @@ pub fn derive_anonymous(input: TokenStream) -> TokenStream {
 pub fn derive_diff(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     diff::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Implements `tidings::analytics::report::Statistics` for a struct with named fields: what a report counts.
+///
+/// Every field is a counter, a number that only grows, under its name: unsigned integers, atomics of them, and
+/// `Counter`.
+/// A report tells what was added since the one before.
+///
+/// # On a field: `#[report(..)]`
+///
+/// | Attribute | Meaning |
+/// |---|---|
+/// | `name = "orders"` | the name in the report: 1 to 64 of a-z, 0-9 and underscore |
+/// | `skip` | it is not told |
+#[proc_macro_derive(Statistics, attributes(report))]
+pub fn derive_statistics(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    let expanded = report::expand(&input, report::Part::Statistics);
+    expanded.unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Implements `tidings::analytics::report::Traits` for a struct with named fields: what there is when a report is made.
+///
+/// Every field is anonymous by its type, and told under its name.
+///
+/// # On a field: `#[report(..)]`
+///
+/// As for [`derive@Statistics`].
+#[proc_macro_derive(Traits, attributes(report))]
+pub fn derive_traits(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    let expanded = report::expand(&input, report::Part::Traits);
+    expanded.unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -30,8 +30,23 @@ fn wanted(pattern: &str, scope: &str, ordered: bool) -> Wanted {
 
 fn verdict(types: &[StoredType], pattern: &str, scope: &str) -> String {
     let wanted = wanted(pattern, scope, false);
-    check_exact(types, &Target::from(&wanted))
+    check_exact(types, View::Notification, &Target::from(&wanted))
         .map_or_else(|error| error.to_string(), |()| "fits".to_owned())
+}
+
+#[test]
+fn type_that_is_for_analytics_alone_is_for_sinks_and_not_for_subscribers() {
+    let mut types = [stored("order:placed", 1, &[]), stored("page:seen", 1, &[])];
+    types[1].audience = vec!["telemetry".to_owned(), "client".to_owned()];
+    let wanted = wanted("page:seen", "", false);
+    let of_view = |view| check_exact(&types, view, &Target::from(&wanted));
+    let refusal = of_view(View::Notification).unwrap_err().to_string();
+    assert!(
+        refusal.contains("`page:seen` are not for subscribers")
+            && refusal.contains("telemetry, client"),
+        "{refusal}"
+    );
+    of_view(View::Telemetry).unwrap();
 }
 
 #[test]

@@ -1,18 +1,22 @@
-//! The demo: customers in the shop, two subscribers, one of them with an outage, and an audit at the end.
+//! The demo: customers in the shop, guests in its page, two subscribers, one of them with an outage, analytics, and an
+//! audit at the end.
 //!
 //! ```text
-//! customers ──HTTP──▶ shop ──▶ Postgres ──▶ worker ──signed webhooks──▶ warehouse, accounting
-//!                                  └───────────────── audit ─────────────────┘
+//! customers ──HTTP──▶ shop ───▶ Postgres ──▶ worker ──signed webhooks──▶ warehouse, accounting
+//! guests ──page─┴───▶ relay ──────┘ │           └──anonymous telemetry──▶ recorder
+//!                                   └───────────────── audit ─────────────────┘
 //! ```
 
 mod audit;
 mod customer;
+mod guest;
 mod keep;
 pub(crate) mod live;
 mod outage;
 pub(crate) mod paint;
 mod receipts;
 mod receiver;
+mod recorder;
 mod report;
 mod stage;
 mod summary;
@@ -69,7 +73,7 @@ pub(crate) struct Show {
 ///
 /// Something does not start, or the database fails in the middle.
 pub(crate) async fn run(show: Show, shutdown: CancellationToken) -> Result<Ending> {
-    show.live.begin("starting PostgreSQL, two receivers, a worker and the shop");
+    show.live.begin("starting PostgreSQL, two receivers, a recorder, a worker and the shop");
     let Some(stage) = shutdown.run_until_cancelled(Stage::set()).await else {
         show.live.end();
         return Ok(Ending::Interrupted);
@@ -91,8 +95,11 @@ pub(crate) async fn run(show: Show, shutdown: CancellationToken) -> Result<Endin
 async fn play(stage: &Stage, live: &Live) -> Result<Report> {
     let (tally, began) = (Tally::default(), Instant::now());
     stage.begin();
-    live.begin("customers are in the shop");
-    let mut visit = pin!(Crowd::of_the_demo().visit(&stage.shop_url, &tally));
+    live.begin("customers are in the shop, and guests in its page");
+    let mut visit = pin!(async {
+        let customers = Crowd::of_the_demo().visit(&stage.shop_url, &tally);
+        tokio::try_join!(customers, stage.guests.visit(&stage.shop_url, stage.folder()))
+    });
     let mut left_at = None;
     let mut looks = interval_at(began + LOOK_EVERY, LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -106,7 +113,7 @@ async fn play(stage: &Stage, live: &Live) -> Result<Report> {
             _ = looks.tick() => {
                 let elapsed = began.elapsed();
                 let mut report =
-                    Report::gather(&stage.pool, &stage.subscribers, tally.told(), elapsed).await?;
+                    Report::gather(stage, tally.told(), elapsed).await?;
                 let is_over =
                     left_at.is_some_and(|at| report.is_settled() || at.elapsed() > SETTLED_WITHIN);
                 if is_over {

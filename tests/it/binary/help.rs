@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(crate) const COMMANDS: [&str; 64] = [
+pub(crate) const COMMANDS: [&str; 68] = [
     "",
     "up",
     "worker",
@@ -62,6 +62,10 @@ pub(crate) const COMMANDS: [&str; 64] = [
     "sink",
     "sink add",
     "level",
+    "report",
+    "report show",
+    "report preview",
+    "report now",
     "subject",
     "subject suppress",
     "subject release",

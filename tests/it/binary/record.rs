@@ -97,6 +97,7 @@ async fn what_the_sinks_of_a_worker_send_is_shown_and_counted() {
         [&json!(6), &json!(6), &json!(0), &json!(0)]
     );
     assert_eq!((&summary["events"]["order:placed"], &summary["repeated"]), (&json!(6), &json!([])));
+    assert_eq!(summary["keys"], json!(["012345…", "phc_01…"]));
     let said = format!("{:?}", worker.output());
     assert!(!said.contains("0123456789abcdef"), "{said}");
 }

@@ -169,13 +169,13 @@ async fn sink_of_the_settings_is_there_by_itself_and_follows_them() {
         async || run(&on(&database).args(["subscriber", "show", "segment", "--json"])).await.json();
     let first = worker("k3y").await;
     register_of(&database, "somebody").await;
+    receiver.wait_for(1, PATIENCE).await;
     let shown = show().await;
     assert_eq!(shown["subscriptions"][0]["pattern"], "**");
     let update = r#"{"gzip": true, "host": "https://segment.example.com"}"#;
     run(&on(&database).args(["subscriber", "update", "segment", "--config", update, "--json"]))
         .await
         .json();
-    receiver.wait_for(1, PATIENCE).await;
     first.kill().await;
     // Other settings, and what a person has set beside them.
     let second = worker("n3w").await;

@@ -57,8 +57,8 @@ const FLAGS: [&str; 8] = [
 /// A running client.
 #[derive(Debug)]
 pub(super) enum Client {
-    /// A program in Node.
-    Node(Box<Node>),
+    /// A program, in Node for example.
+    Program(Box<Piped>),
     /// A page in Chromium.
     Browser(Browser),
 }
@@ -93,16 +93,26 @@ impl Client {
     pub(super) async fn node(settings: &Settings) -> Self {
         let folder = Program::node(SOURCE, "node.mjs").await.folder;
         let mut command = Command::new("node");
-        command.args(["node.mjs", settings.client, &settings.json().to_string()]);
-        command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-        // What the SDK logs of each failure is not the test's business.
+        command.args(["node.mjs", settings.client]).current_dir(folder);
+        Self::start(command, settings).await
+    }
+
+    /// Starts the program of a crate in a folder beside those of Node.
+    pub(super) async fn cargo(settings: &Settings) -> Self {
+        let program = Program::cargo(&format!("{SOURCE}/{}", settings.client)).await;
+        Self::start(Command::new(program.path), settings).await
+    }
+
+    async fn start(mut command: Command, settings: &Settings) -> Self {
+        command.arg(settings.json().to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // What an SDK logs of each failure is not the test's business.
         command.stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|_| panic!("{}", advice("node")));
         let stdin = child.stdin.take().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut node = Node { child, stdin, answers };
-        assert_eq!(node.answer().await, "open");
-        Self::Node(Box::new(node))
+        let mut piped = Piped { child, stdin, answers };
+        assert_eq!(piped.answer().await, "open");
+        Self::Program(Box::new(piped))
     }
 
     /// Opens a page in Chromium that has these scripts, paths below `node_modules`, and sends to `url` what it posts to
@@ -145,9 +155,9 @@ impl Client {
     pub(super) async fn tell(&mut self, word: &str, numbers: impl Into<Vec<u64>>) -> Value {
         let command = json!({"word": word, "numbers": numbers.into()});
         match self {
-            Self::Node(node) => {
-                node.stdin.write_all(format!("{command}\n").as_bytes()).await.unwrap();
-                node.answer().await
+            Self::Program(piped) => {
+                piped.stdin.write_all(format!("{command}\n").as_bytes()).await.unwrap();
+                piped.answer().await
             }
             Self::Browser(browser) => {
                 browser.commands.send(command).await.unwrap();
@@ -157,14 +167,15 @@ impl Client {
     }
 
     /// Sends the events with these numbers.
-    pub(super) async fn send(&mut self, numbers: std::ops::Range<u64>) {
-        self.tell("send", numbers.collect::<Vec<_>>()).await;
+    pub(super) async fn send(&mut self, numbers: std::ops::Range<u64>) -> Value {
+        self.tell("send", numbers.collect::<Vec<_>>()).await
     }
 
-    /// Leaves the page, and with it all that its client has not sent.
-    pub(super) async fn leave(&mut self) {
+    /// Leaves the page, and returns what it says while it goes.
+    pub(super) async fn leave(&mut self) -> Value {
         let Self::Browser(browser) = self else { panic!("only a page can be left") };
         browser.commands.send(json!({"word": "leave"})).await.unwrap();
+        browser.answer().await
     }
 }
 
@@ -175,15 +186,15 @@ pub(super) fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// A program in Node, which is killed when it is dropped.
+/// A program that answers on its standard output, and is killed when it is dropped.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct Piped {
     child: Child,
     stdin: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
 }
 
-impl Node {
+impl Piped {
     async fn answer(&mut self) -> Value {
         let line = tokio::time::timeout(PATIENCE, self.answers.next_line()).await;
         let line = line.unwrap_or_else(|_| panic!("{:?} does not answer", self.child)).unwrap();

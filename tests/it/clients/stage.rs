@@ -4,7 +4,7 @@
 //! client ──front──▶ relay ──back──▶ Postgres
 //! ```
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use serde_json::{Value, json};
 use tidings_tests::{Database, Launch, Moment, Process, Proxy, eventually};
@@ -21,8 +21,8 @@ const WAVE: u64 = 10;
 /// What stands between a client and the database.
 #[derive(Debug)]
 pub(super) struct Stage {
-    pub(super) database: Database,
-    pub(super) key: String,
+    database: Database,
+    key: String,
     back: Proxy,
     front: Proxy,
     relay: Process,
@@ -64,7 +64,7 @@ impl Stage {
     }
 
     /// Does something while the database is gone; the relay has refused something with 503 before it is back.
-    pub(super) async fn without_database(&self, work: impl Future<Output = ()>) {
+    pub(super) async fn without_database(&self, work: impl Future) {
         self.back.refuse();
         let before = self.refused().await;
         work.await;
@@ -73,7 +73,7 @@ impl Stage {
     }
 
     /// Waits until more requests were refused with 503 than `before`.
-    pub(super) async fn refusal_after(&self, before: u64) {
+    async fn refusal_after(&self, before: u64) {
         eventually(PATIENCE, "the relay refuses a request", async || {
             (self.refused().await > before).then_some(())
         })
@@ -81,7 +81,7 @@ impl Stage {
     }
 
     /// Kills the relay while it holds a request that something makes, and starts it again.
-    pub(super) async fn killed(&mut self, work: impl Future<Output = ()>) {
+    pub(super) async fn killed(&mut self, work: impl Future) {
         self.back.stall();
         work.await;
         eventually(PATIENCE, "the relay has a request in hand", async || {
@@ -98,7 +98,7 @@ impl Stage {
     }
 
     /// Does something of which the first answer is lost on its way.
-    pub(super) async fn unanswered(&self, times: u64, work: impl Future<Output = ()>) {
+    pub(super) async fn unanswered(&self, times: u64, work: impl Future) {
         self.front.cut_at(b"POST /", Moment::After);
         work.await;
         self.front.fired(times, PATIENCE).await;
@@ -108,28 +108,43 @@ impl Stage {
     pub(super) async fn troubles(&mut self, client: &mut Client, arrived: Arrived) -> u64 {
         let wave = |n: u64| n * WAVE..(n + 1) * WAVE;
         client.send(wave(0)).await;
-        self.all(WAVE, arrived).await;
+        self.all(0..WAVE, arrived).await;
         self.without_database(client.send(wave(1))).await;
-        self.all(2 * WAVE, arrived).await;
+        self.all(0..2 * WAVE, arrived).await;
+        let taken = self.taken().await;
         self.unanswered(1, client.send(wave(2))).await;
-        self.all(3 * WAVE, arrived).await;
+        self.all(0..3 * WAVE, arrived).await;
+        eventually(PATIENCE, "what was not answered is sent again", async || {
+            (self.taken().await > taken + WAVE).then_some(())
+        })
+        .await;
         self.killed(client.send(wave(3))).await;
-        self.all(4 * WAVE, arrived).await;
+        self.all(0..4 * WAVE, arrived).await;
         4 * WAVE
     }
 
-    /// Waits until the events with the numbers below `end` have arrived.
-    pub(super) async fn all(&self, end: u64, arrived: Arrived) {
+    /// Waits until the events with these numbers have arrived.
+    pub(super) async fn all(&self, numbers: Range<u64>, arrived: Arrived) {
         eventually(PATIENCE, "everything has arrived", async || {
-            self.has_all(end, arrived).await.then_some(())
+            self.has(numbers.clone(), arrived).await.then_some(())
         })
         .await;
     }
 
-    /// Says whether the events with the numbers below `end` have arrived.
-    pub(super) async fn has_all(&self, end: u64, arrived: Arrived) -> bool {
+    /// Says whether the events with these numbers have arrived.
+    pub(super) async fn has(&self, mut numbers: Range<u64>, arrived: Arrived) -> bool {
         let found = self.counts(arrived).await;
-        (0..end).all(|n| found.contains_key(&n))
+        numbers.all(|n| found.contains_key(&n))
+    }
+
+    /// Waits until the relay has found its database again.
+    pub(super) async fn ready(&self) {
+        let url = format!("http://127.0.0.1:{}/ready", self.port);
+        eventually(PATIENCE, "the relay is ready", async || {
+            let answer = http().get(&url).send().await.unwrap();
+            answer.status().is_success().then_some(())
+        })
+        .await;
     }
 
     /// Returns how often the event with each number has arrived.
@@ -181,11 +196,21 @@ impl Stage {
     }
 
     /// Returns how many requests this relay has answered with 503.
-    pub(super) async fn refused(&self) -> u64 {
+    async fn refused(&self) -> u64 {
+        self.sum("tidings_relay_requests_total{", &["status=\"503\""]).await
+    }
+
+    /// Returns how many events this relay has taken, those that it knew already included.
+    async fn taken(&self) -> u64 {
+        let outcomes = ["outcome=\"accepted\"", "outcome=\"repeated\""];
+        self.sum("tidings_relay_events_total{", &outcomes).await
+    }
+
+    /// Adds up the lines of a metric that have one of these labels.
+    async fn sum(&self, metric: &str, labels: &[&str]) -> u64 {
         let page = self.metrics().await;
-        let lines = page.lines().filter(|line| {
-            line.starts_with("tidings_relay_requests_total{") && line.contains("status=\"503\"")
-        });
+        let has = |line: &&str| labels.iter().any(|label| line.contains(label));
+        let lines = page.lines().filter(|line| line.starts_with(metric)).filter(has);
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
 use tidings_tests::{SOON, eventually};
 use tokio::sync::Mutex;
 
@@ -9,6 +10,9 @@ use super::{
     client::Client,
     stage::{Arrived, Stage},
 };
+
+/// What a page with SDK 1 has.
+const SDK_1: [&str; 2] = ["jquery/dist/jquery.min.js", "sunbird-telemetry-1/index.js"];
 
 /// Checks that every touch is in the raw log once, under an id of its own, as that of its device and channel.
 async fn is_there_once(stage: &Stage, end: u64, device: &str) {
@@ -46,8 +50,7 @@ async fn sdk_2_in_a_browser_loses_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sdk_1_in_a_browser_loses_and_doubles_nothing() {
     let mut stage = Stage::new().await;
-    let scripts = ["jquery/dist/jquery.min.js", "sunbird-telemetry-1/index.js"];
-    let mut client = Client::browser(&stage.settings("sunbird-1"), &scripts).await;
+    let mut client = Client::browser(&stage.settings("sunbird-1"), &SDK_1).await;
     let end = stage.troubles(&mut client, Arrived::Touches).await;
     is_there_once(&stage, end, "device-sunbird-1").await;
 }
@@ -60,7 +63,7 @@ async fn client_of_digit_loses_nothing_and_what_it_doubles_has_one_id() {
     let scripts = ["@egovernments/telemetry/dist/egov-telemetry-1557467338.js"];
     let mut client = Client::browser(&stage.settings("digit"), &scripts).await;
     client.send(0..10).await;
-    stage.all(10, Arrived::Pages).await;
+    stage.all(0..10, Arrived::Pages).await;
     stage.without_database(client.send(10..20)).await;
     browse(&stage, &mut client, 20).await;
     stage.unanswered(1, client.send(20..30)).await;
@@ -88,7 +91,30 @@ async fn browse(stage: &Stage, client: &mut Client, end: u64) {
     let client = Mutex::new(client);
     eventually(SOON, "everything has arrived", async || {
         client.lock().await.send(0..0).await;
-        stage.has_all(end, Arrived::Pages).await.then_some(())
+        stage.has(0..end, Arrived::Pages).await.then_some(())
     })
     .await;
+}
+
+/// Until it has found out which device this is, SDK 1 makes every event a copy of the last one, under one id.
+///
+/// The others are lost in it; what is logged is what it has sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn sdk_1_without_a_device_sends_copies_of_its_last_event() {
+    let stage = Stage::new().await;
+    let mut settings = stage.settings("sunbird-1");
+    settings.more = json!({"device": null});
+    let mut client = Client::browser(&settings, &SDK_1).await;
+    client.send(0..10).await;
+    let copies = eventually(SOON, "the copies have arrived", async || {
+        let logged = stage.logged().await;
+        (logged.len() == 10).then_some(logged)
+    })
+    .await;
+    assert_eq!(stage.counts(Arrived::Touches).await, BTreeMap::from([(9, 10)]));
+    let ids: BTreeSet<_> = copies.iter().map(|(_, event)| event["mid"].as_str()).collect();
+    assert_eq!(ids.len(), 1);
+    client.send(10..20).await;
+    stage.all(10..20, Arrived::Touches).await;
+    assert_eq!(stage.counts(Arrived::Touches).await.len(), 11, "now it knows the device");
 }

@@ -3,10 +3,13 @@
 //!
 //! The relay is the program `tidings relay`; who sends to it repeats what was not answered, or gives it up.
 
+mod cut;
 mod killed;
 mod ledger;
 mod load;
 mod outage;
+mod toxiproxy;
+mod worker;
 
 use serde_json::json;
 use tidings_tests::{Database, Process};
@@ -61,6 +64,11 @@ impl Relay {
         let line = process.line("listening", PATIENCE).await;
         let url = line.split_whitespace().last().unwrap().trim_end_matches('/').to_owned();
         Self { process, url }
+    }
+
+    /// Returns the port on which it listens.
+    fn port(&self) -> u16 {
+        self.url.rsplit(':').next().unwrap().parse().unwrap()
     }
 
     /// Returns the most memory that the process has had so far, in bytes; nothing where the system does not say.

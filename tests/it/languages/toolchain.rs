@@ -25,7 +25,7 @@ const FOREIGN_PREFIXES: [&str; 2] = ["PG", "DATABASE_URL"];
 /// A program of another language, ready to run.
 #[derive(Debug)]
 pub(crate) struct Program {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     arguments: Vec<OsString>,
     pub(crate) folder: PathBuf,
 }
@@ -64,6 +64,21 @@ impl Program {
         let go = ["build", "-mod=readonly", "-o", "program", "."];
         run(Command::new(find_go()).args(go).current_dir(&folder), INSTALLATION_MAX, "").await;
         Self { path: folder.join("program"), arguments: Vec::new(), folder }
+    }
+
+    /// Returns the program of a crate that is no member of the workspace, built from what its `Cargo.lock` locks.
+    pub(crate) async fn cargo(source: &str) -> Self {
+        let source = root().join(source);
+        let name = source.file_name().unwrap();
+        let home = env::current_exe().unwrap().ancestors().nth(3).unwrap().join("languages");
+        let folder = home.join(name);
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet", "--locked", "--target-dir"]).arg(&folder);
+        run(cargo.current_dir(&source), INSTALLATION_MAX, "").await;
+        let package = fs::read_to_string(source.join("Cargo.toml")).unwrap();
+        let package: toml::Table = package.parse().unwrap();
+        let program = package["package"]["name"].as_str().unwrap();
+        Self { path: folder.join("debug").join(program), arguments: Vec::new(), folder: source }
     }
 
     /// Returns a shell script that calls `psql`.

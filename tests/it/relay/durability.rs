@@ -94,7 +94,7 @@ async fn request_that_the_database_cannot_store_harms_no_other() {
 }
 
 /// A pool whose cables can be cut, to a world with the types of a shop.
-async fn behind_proxy() -> (World, Proxy) {
+pub(super) async fn behind_proxy() -> (World, Proxy) {
     let world = World::new(&["order:placed"]).await;
     declare(&world).await;
     let proxy = Proxy::start(world.database.server().address().port).await;

@@ -25,6 +25,11 @@ const REFUSE: &str = "
     $$;
     create trigger refuse before insert on tidings.event for each row execute function refuse();";
 
+/// The baseline of the first report again, as old as if it had been made long ago.
+const OLD: &str = r#"
+    update tidings.reporter set baseline = jsonb_set(
+      (select b.baseline from public.backup b), '{window_start}', '"2026-01-01T00:00:00Z"')"#;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn report_that_cannot_be_written_is_made_again_whole_and_once() {
     let stage = Stage::new(Vendor::Segment).await;
@@ -48,6 +53,31 @@ async fn report_that_cannot_be_written_is_made_again_whole_and_once() {
     stage.world.drained().await;
     assert_eq!(by_id(&stage.sent(), "messageId").len(), 3);
     assert_eq!(stage.sent().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn report_from_a_baseline_that_was_restored_has_the_ids_that_it_had() {
+    let stage = Stage::new(Vendor::Segment).await;
+    let _worker = stage.worker().await;
+    let shop = Shop::default();
+    let _process = stage.process(&shop).await;
+    stage.described(1).await;
+    stage
+        .world
+        .execute("create table public.backup as select baseline from tidings.reporter")
+        .await;
+    shop.order(3);
+    // Before the worker could send the first one twice.
+    stage.world.drained().await;
+    stage.world.execute(OLD).await;
+    stage.rolled_up(1).await;
+    stage.world.execute(OLD).await;
+    let reports = stage.rolled_up(2).await;
+    assert_eq!(reports[0]["sequence"], reports[1]["sequence"]);
+    stage.world.drained().await;
+    let sent = stage.sent();
+    let ids = by_id(&sent, "messageId");
+    assert_eq!((sent.len(), ids.len()), (5, 3), "the service recognises what it has");
 }
 
 #[tokio::test(flavor = "multi_thread")]

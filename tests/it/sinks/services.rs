@@ -270,7 +270,29 @@ async fn answers_that_are_no_success_are_tried_again_under_the_same_ids() {
         .map(|request| request.json()["sentAt"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(sent.len(), count, "each try says when it was sent");
+    let added = json!({"version": 7});
+    for event in requests.iter().flat_map(events) {
+        let properties = event["properties"].as_object().unwrap();
+        assert_eq!((properties.len(), &properties["app_properties"]), (4, &added), "{event}");
+    }
     assert_eq!(service.dead().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_that_stays_away_is_tried_six_times_and_the_event_is_a_dead_letter() {
+    let receiver = Receiver::start(|_| Reply::status(500).body("away")).await;
+    let service = Service::at(Vendor::Segment, json!({}), receiver).await;
+    let six = r#"{"delays_s": [0], "attempts_max": 6, "age_max_s": 0}"#;
+    service.stage.world.set_retry(service.id, six).await;
+    service.register(1).await;
+    // The breaker has its own tests.
+    let _worker = service.worker_with(|it| it.health(tidings_worker::health::Rules::OFF)).await;
+    service.stage.world.drained().await;
+    assert_eq!(service.receiver.received().len(), 6);
+    assert_eq!(service.dead().await, ["1 exhausted answered 500: away"]);
+    let logged = "select array_agg(outcome order by attempt) from tidings.attempt";
+    let outcomes: Vec<String> = service.stage.world.value(logged).await;
+    assert_eq!(outcomes, ["retry", "retry", "retry", "retry", "retry", "bury"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -342,14 +342,19 @@ impl Pump {
                     self.set_timer(id);
                 }
             }
-            Verdict::Gone => {
+            // Once for all that shared a request: a second time could come after a person has resumed it.
+            Verdict::Gone if !lane.terms.stopped => {
                 lane.terms.stopped = true;
                 let reason =
                     answer.error.clone().unwrap_or_else(|| "the destination is gone".to_owned());
                 let term = lane.term;
                 self.disable(id, term, reason);
             }
-            Verdict::Delivered | Verdict::Filtered | Verdict::Retry | Verdict::Refused => {}
+            Verdict::Gone
+            | Verdict::Delivered
+            | Verdict::Filtered
+            | Verdict::Retry
+            | Verdict::Refused => {}
         }
         if let Some(consequence) = consequence {
             self.follow(id, consequence, answer.error.as_deref());

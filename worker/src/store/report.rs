@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
-use sqlx::{PgTransaction, types::Json as Stored};
+use sqlx::{PgConnection, PgTransaction, types::Json as Stored};
 use tidings::{analytics::report::Baseline, wake};
 use uuid::Uuid;
 
@@ -169,6 +169,36 @@ pub(crate) async fn write(
     })
     .await?;
     Ok(lanes.map(|lanes| wake::parse(&lanes)))
+}
+
+/// A reporter as it is stored.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) environment_id: Uuid,
+    pub(crate) interval_s: i64,
+    pub(crate) baseline: Option<Json>,
+    pub(crate) last_report: Option<Json>,
+    pub(crate) reported_at: Option<DateTime<Utc>>,
+    pub(crate) requested_at: Option<DateTime<Utc>>,
+    pub(crate) leader: Option<String>,
+    pub(crate) processes: i64,
+}
+
+/// Reads the reporters.
+pub(crate) async fn list(conn: &mut PgConnection, name: Option<&str>) -> Result<Vec<Row>> {
+    sqlx::query_file_as!(Row, "src/queries/list_reporters.sql", name)
+        .fetch_all(conn)
+        .await
+        .map_err(Error::unanswered("read the reporters"))
+}
+
+/// Asks for a report now.
+pub(crate) async fn request(conn: &mut PgConnection, name: &str) -> Result<bool> {
+    sqlx::query_scalar!(r#"select tidings.request_report_v1($1) as "found!""#, name)
+        .fetch_one(conn)
+        .await
+        .map_err(Error::unanswered("ask for a report"))
 }
 
 /// Gives a call up that takes too long; what it did is then unknown, and found out by the next look.

@@ -167,6 +167,7 @@ impl Recorder {
         let Reading { key, messages, answer } = reading;
         let status = (!closed).then_some(200);
         let arrival = Arrival { at, request: number, service: vendor.as_str(), key: &key, status };
+        tally.key(&key);
         for message in messages {
             let times = tally.message(vendor, &message);
             let recorded = Recorded::new(message, &arrival, times);

@@ -65,6 +65,33 @@ pub(crate) async fn registered(pool: &PgPool) -> Result<Vec<Registered>> {
     .context("read the registered events")
 }
 
+/// What the database knows of analytics.
+#[derive(Clone, Copy, Debug, Default, sqlx::FromRow)]
+pub(crate) struct Collected {
+    /// Events with telemetry, each of which every sink is to get.
+    #[sqlx(try_from = "i64")]
+    pub(crate) events: usize,
+    /// Those of them that the shop's page has told the relay.
+    #[sqlx(try_from = "i64")]
+    pub(crate) of_page: usize,
+    /// Batches of clicks and visits that the relay has put into its log.
+    #[sqlx(try_from = "i64")]
+    pub(crate) batches: usize,
+}
+
+/// Reads what analytics are to get.
+pub(crate) async fn collected(pool: &PgPool) -> Result<Collected> {
+    sqlx::query_as(
+        "select count(*) filter (where e.telemetry is not null) as events,
+           count(*) filter (where not starts_with(e.type, 'shop:order:')) as of_page,
+           (select count(*) from tidings.log_record) as batches
+         from tidings.event e",
+    )
+    .fetch_one(pool)
+    .await
+    .context("read what analytics are to get")
+}
+
 /// Reads what became of the deliveries to one subscriber.
 pub(crate) async fn lane(pool: &PgPool, subscriber_id: i32) -> Result<Lane> {
     sqlx::query_as(

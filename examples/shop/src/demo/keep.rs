@@ -19,7 +19,10 @@ pub(crate) fn invitation(stage: &Stage, paint: Paint) -> String {
         r#"
 {title}
 
-  Place an order, and see it arrive below:
+  Click around in the shop, and see below what it reports and sells:
+    {shop}/
+
+  Or place an order:
     curl {shop}/orders -H 'content-type: application/json' \
       -d '{{"customer": "You", "lines": [{{"product_id": 1, "quantity": 2}}]}}'
 
@@ -40,8 +43,14 @@ pub(crate) async fn narrate(stage: &Stage, shutdown: &CancellationToken) -> Resu
     let count =
         || stage.subscribers.iter().map(|subscriber| subscriber.receiver.receipts().count());
     let mut told: Vec<_> = count().collect();
+    let mut recorded = stage.recorder.after(0).len();
     let mut looks = tokio::time::interval(LOOK_EVERY);
     while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
+        let fresh = stage.recorder.after(recorded);
+        recorded += fresh.len();
+        for line in fresh {
+            print(&format!("  {line}\n"))?;
+        }
         for (subscriber, told) in stage.subscribers.iter().zip(&mut told) {
             let receiver = &subscriber.receiver;
             let fresh = receiver.receipts().after(*told).to_vec();

@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use hdrhistogram::Histogram;
-use sqlx::PgPool;
 
 use super::{
-    audit::{self, Gap, Lane},
+    audit::{self, Collected, Gap, Lane},
     customer::Told,
     outage::Conduct,
-    stage::Subscriber,
+    recorder::Recorded,
+    stage::{Stage, Subscriber},
 };
 
 /// How things stand at one moment.
@@ -26,6 +26,12 @@ pub(crate) struct Report {
     pub(crate) mismatched: i64,
     /// How the subscribers are doing; the first one is well all the time.
     pub(crate) subscribers: Vec<Standing>,
+    /// What analytics are to get.
+    pub(crate) collected: Collected,
+    /// How many events the guests in the browser were to tell; `None` where there is no browser.
+    pub(crate) guests: Option<usize>,
+    /// What analytics have got.
+    pub(crate) sinks: Vec<Analytics>,
     /// From commit to receipt at the first subscriber, in microseconds.
     pub(crate) latency: Histogram<u64>,
 }
@@ -47,18 +53,30 @@ pub(crate) struct Standing {
     pub(crate) gap: Gap,
 }
 
+/// How one sink is doing.
+#[derive(Clone, Debug)]
+pub(crate) struct Analytics {
+    pub(crate) name: &'static str,
+    /// What the database knows.
+    pub(crate) lane: Lane,
+    /// What the recorder has.
+    pub(crate) recorded: Recorded,
+}
+
 impl Report {
     /// Looks at the database, then at the receivers.
-    pub(crate) async fn gather(
-        pool: &PgPool,
-        subscribers: &[Subscriber],
-        told: Told,
-        elapsed: Duration,
-    ) -> Result<Self> {
+    pub(crate) async fn gather(stage: &Stage, told: Told, elapsed: Duration) -> Result<Self> {
+        let Stage { pool, subscribers, .. } = stage;
         let mut lanes = Vec::with_capacity(subscribers.len());
         for subscriber in subscribers {
             lanes.push(audit::lane(pool, subscriber.id).await?);
         }
+        let mut sinks = Vec::new();
+        for (name, id) in &stage.sinks {
+            let lane = audit::lane(pool, *id).await?;
+            sinks.push(Analytics { name, lane, recorded: stage.recorder.of(name) });
+        }
+        let collected = audit::collected(pool).await?;
         let registered = audit::registered(pool).await?;
         let mut events = BTreeMap::new();
         for event in &registered {
@@ -80,7 +98,19 @@ impl Report {
         };
         let latency = audit::latency(&registered, &subscribers[0].receiver.receipts())?;
         let subscribers = subscribers.iter().zip(lanes).map(standing).collect();
-        Ok(Self { elapsed, told, events, mismatched: 0, subscribers, latency })
+        let guests = stage.guests.told();
+        let mismatched = 0;
+        Ok(Self {
+            elapsed,
+            told,
+            events,
+            mismatched,
+            subscribers,
+            collected,
+            guests,
+            sinks,
+            latency,
+        })
     }
 
     /// Returns how many events are registered.
@@ -90,7 +120,8 @@ impl Report {
 
     /// Returns whether nothing is on its way any more.
     pub(crate) fn is_settled(&self) -> bool {
-        self.subscribers.iter().all(|standing| standing.lane.waiting == 0)
+        let lanes = self.subscribers.iter().map(|standing| &standing.lane);
+        lanes.chain(self.sinks.iter().map(|sink| &sink.lane)).all(|lane| lane.waiting == 0)
     }
 
     /// Returns everything that is wrong; nothing if every registered event reached every subscriber and no other did.
@@ -108,7 +139,26 @@ impl Report {
             complaints.push(format!("customers who were let down: {count}, the first: {failure}"));
         }
         complaints.extend(self.subscribers.iter().flat_map(Standing::complaints));
+        let of_page = self.collected.of_page;
+        if let Some(told) = self.guests.filter(|told| *told != of_page) {
+            complaints.push(format!("the guests' pages told {told} events, registered: {of_page}"));
+        }
+        complaints.extend(self.sinks.iter().flat_map(|sink| sink.complaints(&self.collected)));
         complaints
+    }
+}
+
+impl Analytics {
+    fn complaints(&self, collected: &Collected) -> Vec<String> {
+        let Self { name, lane, recorded } = self;
+        let counts = [
+            (lane.waiting, "deliveries still waiting"),
+            (lane.dead, "deliveries given up"),
+            (recorded.discarded as u64, "messages that the service would not keep"),
+            (collected.events.abs_diff(recorded.messages) as u64, "events too few or too many"),
+        ];
+        let wrong = counts.iter().filter(|(count, _)| *count > 0);
+        wrong.map(|(count, what)| format!("{name}: {what}: {count}")).collect()
     }
 }
 
@@ -148,6 +198,11 @@ pub(crate) mod tests {
             forged: 0,
             gap: Gap::default(),
         };
+        let sink = |name| Analytics {
+            name,
+            lane: Lane { delivered: 6_135, retried: 0, waiting: 0, dead: 0 },
+            recorded: Recorded { messages: 6_135, ..Recorded::default() },
+        };
         let mut latency = Histogram::new_with_max(1_000_000, 3).unwrap();
         for us in 1..=100 {
             latency.saturating_record(us * 100);
@@ -163,6 +218,9 @@ pub(crate) mod tests {
                 .into(),
             mismatched: 0,
             subscribers: vec![standing("warehouse", true), accounting],
+            collected: Collected { events: 6_135, of_page: 12, batches: 9 },
+            guests: Some(12),
+            sinks: vec![sink("segment"), sink("posthog")],
             latency,
         }
     }

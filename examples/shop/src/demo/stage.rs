@@ -1,4 +1,5 @@
-//! Everything that runs during the demo, in one process: the database, the two receivers, the worker and the shop.
+//! Everything that runs during the demo: in one process the database, the two receivers, the worker, the relay and the
+//! shop, and beside it the recorder.
 //!
 //! The database is a server of our own in a folder for temporary files; `DATABASE_URL` is not looked at, because the
 //! demo writes what nobody wants to keep.
@@ -18,21 +19,25 @@ use serde_json::json;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tidings::{
     address::AllowList,
+    analytics::wire::Vendor,
     endpoint::Policy,
     pattern::Pattern,
-    secret::Keyring,
+    privacy,
+    secret::{Credentials, Keyring},
     subscriber::{self, NewSubscriber},
     subscription::{self, Wanted},
 };
 use tidings_cli::postgres::{Embedded, Location, Options, locate};
+use tidings_relay::Relay;
 use tidings_worker::{
-    Running, Worker,
+    Builder, Running, Worker, analytics,
     webhook::{Settings, Webhook},
 };
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::{outage::Outage, receiver::Receiver};
+use super::{guest::Guests, outage::Outage, receiver::Receiver, recorder::Recorder};
 use crate::shop::{self, Branch, Shop};
 
 /// Sixteen customers, the worker and the audit.
@@ -47,15 +52,22 @@ pub(crate) struct Stage {
     pub(crate) pool: PgPool,
     /// The two subscribers; the first is well all the time.
     pub(crate) subscribers: Vec<Subscriber>,
+    /// The sinks: which service, and the number of its lane.
+    pub(crate) sinks: [(&'static str, i32); 2],
+    /// Where both sinks send to.
+    pub(crate) recorder: Recorder,
+    /// Who clicks around in the shop's page.
+    pub(crate) guests: Guests,
     /// Where the shop is.
     pub(crate) shop_url: String,
+    relay: Relay,
     worker: Running,
     worker_stop: CancellationToken,
     servers: JoinSet<Result<()>>,
     servers_stop: CancellationToken,
     embedded: Embedded,
     // After the server in this order, so that it is gone before its folder.
-    _folder: Scratch,
+    folder: Scratch,
 }
 
 /// A subscriber and its receiver.
@@ -112,17 +124,34 @@ impl Stage {
         }
 
         let worker_stop = CancellationToken::new();
-        let webhook = Webhook::builder().settings(Settings { policy, ..Settings::default() });
+        let settings = Settings { policy: policy.clone(), ..Settings::default() };
+        let webhook = Webhook::builder().settings(settings).build()?;
         let worker = Worker::builder(pool.clone())
-            .deliverer(webhook.build()?)
-            .keyring(keyring)
+            .keyring(keyring.clone())
             .host("demo")
-            .drain_max(DRAIN_MAX)
+            .drain_max(DRAIN_MAX);
+        let worker = analytics::all(&webhook, installation(&pool).await?)
+            .into_iter()
+            .fold(worker, Builder::deliverer)
+            .deliverer(webhook)
             .spawn(worker_stop.clone())
             .await?;
+        let recorder = Recorder::start()?;
+        let sinks = [Vendor::Segment, Vendor::PostHog].map(Vendor::as_str);
+        let mut lanes = [0; 2];
+        for (lane, sink) in lanes.iter_mut().zip(sinks) {
+            *lane = collect(&pool, &keyring, &policy, sink, &recorder.url).await?;
+        }
+        let [segment, posthog] = sinks;
+        let sinks = [(segment, lanes[0]), (posthog, lanes[1])];
 
         let branch = Branch { id: "tea".to_owned(), name: "The Tea Shop".to_owned() };
-        let router = shop::http::router(Shop { pool: pool.clone(), branch: Arc::new(branch) });
+        let relay = Relay::builder(pool.clone()).anonymous(true).build(servers_stop.clone());
+        let guests = Guests::find();
+        // One address for the page and for what it reports, as behind any proxy.
+        let router = shop::http::router(Shop { pool: pool.clone(), branch: Arc::new(branch) })
+            .merge(relay.router())
+            .merge(guests.router());
         let listener = TcpListener::bind("127.0.0.1:0").await.context("open the shop")?;
         let shop_url = format!("http://{}", listener.local_addr()?);
         let closed = servers_stop.clone().cancelled_owned();
@@ -133,19 +162,28 @@ impl Stage {
         Ok(Self {
             pool,
             subscribers,
+            sinks,
+            recorder,
+            guests,
             shop_url,
+            relay,
             worker,
             worker_stop,
             servers,
             servers_stop,
             embedded,
-            _folder: folder,
+            folder,
         })
     }
 
     /// Begins the time by which the receivers behave.
     pub(crate) fn begin(&self) {
         self.subscribers.iter().for_each(|subscriber| subscriber.receiver.begin());
+    }
+
+    /// Returns a folder for what nobody wants to keep.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder.0
     }
 
     /// Returns the URL of the database, password included.
@@ -162,6 +200,7 @@ impl Stage {
         self.worker_stop.cancel();
         self.worker.finished().await;
         self.servers_stop.cancel();
+        self.relay.finished().await;
         while let Some(ended) = self.servers.join_next().await {
             ended.context("a server has panicked")??;
         }
@@ -213,6 +252,30 @@ async fn database(folder: &Path) -> Result<Embedded> {
         .setting("track_commit_timestamp", "on");
     options.removed_with_process = true;
     Embedded::start(&search, options).await
+}
+
+/// Returns the name under which events of nobody in particular are sent.
+async fn installation(pool: &PgPool) -> Result<Uuid> {
+    let mut conn = pool.acquire().await?;
+    Ok(privacy::installation(&mut conn).await?)
+}
+
+/// Adds a sink that is told of everything, and returns the number of its lane.
+async fn collect(
+    pool: &PgPool,
+    keyring: &Keyring,
+    policy: &Policy,
+    sink: &str,
+    host: &str,
+) -> Result<i32> {
+    let mut new = NewSubscriber::sink(sink, sink, json!({"host": host}));
+    new.credentials = Some(Credentials::bearer("key-of-the-demo")?);
+    let mut rng: StdRng = rand::make_rng();
+    let mut tx = pool.begin().await?;
+    let added = subscriber::add(&mut tx, Some(keyring), &mut rng, policy, new).await?;
+    subscription::add(&mut tx, added.subscriber_id, &Wanted::new(Pattern::parse("**")?)).await?;
+    tx.commit().await?;
+    Ok(added.subscriber_id)
 }
 
 /// Adds a subscriber with its subscription, and its receiver, which is to be served on the listener.

@@ -2,7 +2,7 @@
 
 use super::{
     paint::{Paint, count, millis, seconds},
-    report::{Report, Standing},
+    report::{Analytics, Report, Standing},
 };
 
 /// How wide the labels are.
@@ -16,6 +16,7 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
     let sections = [
         orders(report, paint),
         subscribers(&report.subscribers, paint),
+        analytics(report, paint),
         latency(report, paint),
         verdict(&report.complaints(), paint),
     ];
@@ -55,6 +56,28 @@ fn subscribers(standings: &[Standing], paint: Paint) -> Vec<String> {
         ),
         of_each("out of order", |of| of.out_of_order, "only the warehouse has asked for order"),
         of_each("dead letters", |of| of.lane.dead, ""),
+    ]
+}
+
+fn analytics(report: &Report, paint: Paint) -> Vec<String> {
+    let names: Vec<_> = report.sinks.iter().map(|sink| sink.name.to_owned()).collect();
+    let of_each = |label: &str, number: fn(&Analytics) -> usize, note: &str| {
+        let numbers: Vec<_> = report.sinks.iter().map(|of| count(number(of) as u64)).collect();
+        row(label, &numbers, &paint.dim(note))
+    };
+    let of_page = count(report.collected.of_page as u64);
+    let visits = match report.guests {
+        Some(_) => format!("{of_page} of them by guests in a browser, through the relay"),
+        None => {
+            "no browser was found, so nobody was in the page; CHROMIUM says where one is".to_owned()
+        }
+    };
+    let batches = [count(report.collected.batches as u64)];
+    vec![
+        paint.bold(&row("Analytics, anonymous", &names, "")),
+        of_each("events recorded", |of| of.recorded.messages, &visits),
+        of_each("repeated", |of| of.recorded.repeated, "known by their message ids"),
+        row("batches of clicks", &batches, &paint.dim("visits and clicks, in the relay's log")),
     ]
 }
 
@@ -107,6 +130,11 @@ The shop, in 12.3 s
   duplicates                     0          17   known by their webhook-id; the answer had been lost
   out of order                   0           5   only the warehouse has asked for order
   dead letters                   0           0
+
+  Analytics, anonymous       segment     posthog
+  events recorded              6,135       6,135   12 of them by guests in a browser, through the relay
+  repeated                         0           0   known by their message ids
+  batches of clicks                9   visits and clicks, in the relay's log
 
 From commit to verified receipt, at the warehouse
   p50                       5.0 ms

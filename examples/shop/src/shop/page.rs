@@ -23,12 +23,10 @@ pub(crate) fn router() -> Router<Shop> {
         .route("/basket", page())
         .route("/tea/{product_id}", page())
         .route("/shop.js", script(include_str!("page/shop.js")))
-        .route("/guest.js", script(include_str!("page/guest.js")))
         .route(
             "/shop.css",
             get(async || asset("text/css; charset=utf-8", include_str!("page/shop.css"))),
         )
-        .route("/left", get(async || "The guest has left."))
 }
 
 fn asset(media: &'static str, text: &'static str) -> impl IntoResponse {

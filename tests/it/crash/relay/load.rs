@@ -69,6 +69,11 @@ enum Answer {
 impl Load {
     /// Starts so many clients before a relay at this URL.
     pub(super) fn start(url: &str, clients: usize) -> Self {
+        Self::with_patience(url, clients, PATIENCE)
+    }
+
+    /// Starts clients that wait so long for an answer.
+    pub(super) fn with_patience(url: &str, clients: usize, patience: Duration) -> Self {
         // Whoever comes second finds it installed; nothing here is encrypted.
         drop(rustls::crypto::ring::default_provider().install_default());
         let shared = Arc::new(Shared {
@@ -77,7 +82,8 @@ impl Load {
             ledger: Mutex::default(),
             stop: CancellationToken::new(),
         });
-        let clients = (0..clients).map(|n| tokio::spawn(send(n, Arc::clone(&shared)))).collect();
+        let clients =
+            (0..clients).map(|n| tokio::spawn(send(n, Arc::clone(&shared), patience))).collect();
         Self { shared, clients }
     }
 
@@ -118,8 +124,8 @@ impl Load {
 }
 
 /// Sends one request after the other.
-async fn send(sender: usize, shared: Arc<Shared>) {
-    let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+async fn send(sender: usize, shared: Arc<Shared>, patience: Duration) {
+    let client = Client::builder().no_proxy().timeout(patience).build().unwrap();
     let mut random = StdRng::seed_from_u64(sender as u64);
     for n in 0.. {
         if shared.stop.is_cancelled() {

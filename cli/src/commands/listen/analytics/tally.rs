@@ -1,6 +1,6 @@
 //! How much has arrived, and what of it more than once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use tidings::analytics::wire::Vendor;
@@ -22,6 +22,7 @@ pub(super) struct Tally {
     /// How often each message has arrived. Ids of two services do not meet.
     times: BTreeMap<(&'static str, String), u64>,
     events: BTreeMap<String, u64>,
+    keys: BTreeSet<String>,
 }
 
 /// What all that has arrived comes to.
@@ -39,6 +40,8 @@ pub(super) struct Summary {
     pub(super) discarded: u64,
     /// Messages by event, or by call where it has no name.
     pub(super) events: BTreeMap<String, u64>,
+    /// The keys of those who have sent, as far as they are shown.
+    pub(super) keys: BTreeSet<String>,
     /// Messages that have arrived more than once.
     pub(super) repeated: Vec<Repeated>,
 }
@@ -61,6 +64,11 @@ impl Tally {
     /// Counts a request that was not taken.
     pub(super) const fn refuse(&mut self) {
         self.refused += 1;
+    }
+
+    /// Notes the key of a request that was taken.
+    pub(super) fn key(&mut self, key: &str) {
+        self.keys.insert(key.to_owned());
     }
 
     /// Counts a message, and returns how often it has arrived, itself included.
@@ -94,6 +102,7 @@ impl Tally {
             without_id: self.unnamed,
             discarded: self.discarded,
             events: self.events.clone(),
+            keys: self.keys.clone(),
             repeated: repeated.collect(),
         }
     }
@@ -116,6 +125,8 @@ impl Summary {
             .field("distinct", self.distinct.to_string())
             .maybe("without id", some(self.without_id))
             .maybe("discarded", some(self.discarded));
+        let keys = self.keys.iter().map(String::as_str).collect::<Vec<_>>().join("  ");
+        let sheet = if keys.is_empty() { sheet } else { sheet.field("keys", keys) };
         let sheet = if self.repeated.is_empty() {
             sheet.field("repeated", "nothing")
         } else {

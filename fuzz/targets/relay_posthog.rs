@@ -1,0 +1,12 @@
+//! PostHog's captures, plain, in forms and compressed, are taken or refused, as the relay's own code does it, and what is stored is what may be.
+//!
+//! Input: a path with its query, headers as `name: value`, an empty line, the body.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tidings_relay::fuzzing::{POSTHOG, request};
+
+fuzz_target!(|input: &[u8]| {
+    request(POSTHOG, input);
+});
