@@ -41,6 +41,8 @@ export class Chromium {
   readonly #profile = mkdtempSync(join(tmpdir(), "tidings-web-"));
   readonly #calls = new Map<number, (message: Message) => void>();
   readonly #listeners = new Set<(message: Message) => void>();
+  /** Rejects when the browser has ended, so that nobody waits for it. */
+  readonly #ended: Promise<never>;
   #id = 0;
 
   constructor() {
@@ -51,6 +53,13 @@ export class Chromium {
     this.#child = spawn(path, [...FLAGS, `--user-data-dir=${this.#profile}`], {
       stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
     });
+    this.#ended = new Promise((_, reject) => {
+      this.#child.once("exit", (code, signal) => reject(new Error(`Chromium has ended (${signal ?? code})`)));
+    });
+    // Whoever waits is told; where nobody does, there is nothing to say.
+    this.#ended.catch(() => undefined);
+    // A write to a browser that has ended fails, too.
+    (this.#child.stdio[3] as Writable).on("error", () => undefined);
     let rest = "";
     (this.#child.stdio[4] as Readable).setEncoding("utf8").on("data", (text: string) => {
       const messages = (rest + text).split("\0");
@@ -76,7 +85,7 @@ export class Chromium {
     const id = ++this.#id;
     const answer = new Promise<Message>((resolve) => this.#calls.set(id, resolve));
     (this.#child.stdio[3] as Writable).write(JSON.stringify({ id, method, params, sessionId }) + "\0");
-    const { error, result } = await answer;
+    const { error, result } = await Promise.race([answer, this.#ended]);
     if (error) {
       throw new Error(`${method}: ${error.message}`);
     }
@@ -85,7 +94,7 @@ export class Chromium {
 
   /** Resolves with the next event of this name in a session. */
   next(method: string, sessionId: string): Promise<any> {
-    return new Promise((resolve) => {
+    const said = new Promise<any>((resolve) => {
       const listener = (message: Message) => {
         if (message.method === method && message.sessionId === sessionId) {
           this.#listeners.delete(listener);
@@ -94,13 +103,14 @@ export class Chromium {
       };
       this.#listeners.add(listener);
     });
+    return Promise.race([said, this.#ended]);
   }
 
   async close(): Promise<void> {
-    const gone = new Promise((resolve) => this.#child.once("exit", resolve));
+    const gone = this.#ended.catch(() => undefined);
     const kill = setTimeout(() => this.#child.kill("SIGKILL"), 10_000);
     // By itself, so that the processes it has started are gone too, and nobody writes into the profile any more.
-    void this.call("Browser.close");
+    this.call("Browser.close").catch(() => undefined);
     await gone;
     clearTimeout(kill);
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });

@@ -18,7 +18,7 @@ let browser: Chromium;
 before(() => {
   browser = new Chromium();
 });
-after(() => browser.close());
+after(() => browser.close(), { timeout: 30_000 });
 
 /** Runs a test in which `page` is what every address of the site shows after the script tag. */
 export function inBrowser(name: string, page: string, run: (world: World) => Promise<void>): void {
