@@ -1,8 +1,10 @@
 -- Reports: what an installation reports of itself at each interval, from a baseline that outlives its processes.
 -- Why: the next baseline and the events of a report are written by one statement, so a crash neither loses nor repeats
 -- what was counted.
+-- Besides, a pattern of notifications matches only types whose audience they are: a subscription to `shop:**` was told of
+-- what front ends report for analytics alone.
 -- Who is affected: sinks that are subscribed to `**` are told of two types of our own from now on; nothing is registered
--- of them until somebody starts a reporter.
+-- of them until somebody starts a reporter. Subscribers of notifications are told no more of types for analytics alone.
 -- Locks: none that matter.
 
 create table tidings.reporter (
@@ -44,6 +46,7 @@ language sql immutable strict parallel safe as $$
   select p_type ~ ('^' || replace(replace(p_pattern, '**', '[^:]+(:[^:]+){0,}'), '*', '[^:]+') || '$')
 $$;
 
+-- match_patterns: which patterns match each type, as far as it is for notifications; and which sinks are told of it.
 create or replace function tidings.match_patterns() returns void
 language plpgsql as $$
 begin
@@ -52,7 +55,7 @@ begin
   from (
     select e.type, e.version, (
       select array_agg(p.pattern_id order by p.pattern_id) from tidings.pattern p
-      where p.view = 'notification' and tidings.pattern_matches(p.pattern, e.type)
+      where p.view = 'notification' and 'notification' = any(e.audience) and tidings.pattern_matches(p.pattern, e.type)
         and exists (select from tidings.subscription s where s.pattern_id = p.pattern_id and s.deleted_at is null)
     ) as patterns
     from tidings.event_type e
