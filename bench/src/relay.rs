@@ -168,7 +168,7 @@ impl<'a> Stage<'a> {
         let [read, inserted] = notes;
         let note = format!(
             "{}, {CONNECTIONS} connections, {} bytes, {TURNS} turns of {} s; {taken:.0}/s; in the last, the bare route {read:.0}/s, \
-             plain inserts of 64 rows {inserted:.0}/s",
+             plain inserts of 32 rows {inserted:.0}/s",
             kind.what,
             kind.text.len(),
             TURN.as_secs(),

@@ -9,8 +9,8 @@ use anyhow::Result;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// How many rows there are in an insert, as many as clients wait at a time.
-const ROWS: usize = 64;
+/// How many rows there are in an insert: with two that insert at a time, as many are under way as clients wait for.
+const ROWS: usize = 32;
 
 /// Tables of the same shape, compressed and indexed alike.
 pub(super) const TABLES: &[&str] = &[

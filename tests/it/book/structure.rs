@@ -220,7 +220,8 @@ fn filters_are_those_of_the_library() {
 #[test]
 fn log_lines_and_counters_are_those_of_the_sources() {
     let worker = source("worker/src/telemetry.rs");
-    let sources = [worker.as_str(), &source("cli/src/telemetry.rs")].concat();
+    let others = ["cli/src/telemetry.rs", "relay/src/telemetry.rs"].map(source);
+    let sources = [worker.as_str(), &others.concat()].concat();
     let page = fs::read_to_string(docs().join("reference/telemetry.md")).unwrap();
     let lines = sources.split("tracing::").skip(1).filter_map(|call| {
         let (level, rest) = call.split_once("!(")?;

@@ -15,7 +15,7 @@ use super::{Stage, ledger::Sent, load::Load};
 
 /// How long the database is gone: longer than a relay waits for a commit, and than it calls itself ready.
 ///
-/// Everything holds for 30 s as well, which nobody wants to wait for every time.
+/// It was run by hand with 30 s as well, which nobody wants to wait for every time.
 const OUTAGE: Duration = Duration::from_secs(11);
 
 /// How long a client waits for its 503, at most: as long as the relay waits for a commit, and as long again, because it
@@ -24,9 +24,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 const CLIENTS: usize = 16;
 
-/// Clients with a large batch each, which come while nothing can be written: together more than a relay holds.
-const CROWD: usize = 200;
-const CROWD_BYTES: usize = 400_000;
+/// Clients with a large batch each, which come while nothing can be written: together five times what a relay holds.
+const CROWD: usize = 150;
+const CROWD_BYTES: usize = 1_200_000;
 
 /// What a relay may take of the machine.
 const MEMORY_BYTES_MAX: u64 = 150_000_000;
@@ -47,7 +47,10 @@ async fn insist(url: String, n: usize, over: CancellationToken) -> Sent {
         sent.taken |= status == 200;
         response.bytes().await.unwrap();
         // Later than it was told, because all of them together would keep the machine busy.
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        tokio::select! {
+            () = over.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_secs(3)) => {}
+        }
     }
     sent
 }

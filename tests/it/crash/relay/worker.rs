@@ -19,7 +19,7 @@ const CLIENTS: usize = 1;
 const BATCHES: usize = 4;
 
 /// How long Segment takes, so that a worker that is killed has a batch under way.
-const ANSWER: Duration = Duration::from_millis(20);
+const ANSWER: Duration = Duration::from_millis(100);
 
 async fn worker(database: &Database) -> Process {
     let process = on(database).arg("worker").start();
@@ -45,8 +45,9 @@ fn messages(requests: &[Received]) -> BTreeMap<String, (BTreeSet<String>, usize)
 async fn worker_killed_again_and_again_under_load_brings_every_event_and_repeats_under_the_same_message_id()
  {
     let stage = Stage::on(Database::durable().await).await;
-    let segment =
-        Receiver::start(|_| Reply::status(200).body(r#"{"success":true}"#).after(ANSWER)).await;
+    let success = Reply::status(200).body(r#"{"success":true}"#);
+    let slow = success.clone().after(ANSWER);
+    let segment = Receiver::start(move |_| slow.clone()).await;
     let host = segment.url();
     let add = ["sink", "add", "analytics", "--kind", "segment", "--key", "k3y", "--host", &host];
     run(&on(&stage.database).args(add).arg("--json")).await.json();
@@ -54,14 +55,17 @@ async fn worker_killed_again_and_again_under_load_brings_every_event_and_repeats
     let mut victim = worker(&stage.database).await;
     let load = Load::start(&relay.url, CLIENTS);
     let mut random = StdRng::seed_from_u64(7);
-    for _ in 0..KILLS {
+    for kill in 0..KILLS {
         segment.wait_for(segment.received().len() + BATCHES, SOON).await;
-        // At any moment of whatever it is doing.
-        tokio::time::sleep(Duration::from_micros(random.next_u64() % 200_000)).await;
+        // The first has certainly had no answer to the batch that has just arrived; the others are at whatever they are.
+        if kill > 0 {
+            tokio::time::sleep(Duration::from_micros(random.next_u64() % 200_000)).await;
+        }
         victim.kill().await;
         victim = worker(&stage.database).await;
     }
     let ledger = load.finish().await;
+    segment.set(move |_| success.clone());
     eventually(3 * SOON, "every delivery is settled", async || {
         let pending = sqlx::query_scalar::<_, i64>("select count(*) from tidings.delivery");
         (pending.fetch_one(stage.database.pool()).await.unwrap() == 0).then_some(())
