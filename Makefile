@@ -18,8 +18,8 @@ export INSTALL
 # Tests that need PgBouncer have one of these words in their path.
 POOLER_TESTS := --skip pooler --skip pgbouncer
 
-# Tests that need Python, Node and Go, and those that need Node and Chromium.
-LANGUAGE_TESTS := languages::
+# Tests that need Python, Node or Go, and those that need Node and Chromium.
+LANGUAGE_TESTS := languages:: export::
 BROWSER_TESTS := browser:: clients::
 
 # Tests that need Go, which builds toxiproxy for them.

@@ -19,6 +19,7 @@ use tidings::{
         Attempt, Batch, Call, Context, Host, Id, Identity, Key, Message, Name, Properties,
         Settings, Sink, Vendor,
     },
+    catalogue,
     deliverer::Memory,
     endpoint::Policy,
     pattern::Pattern,
@@ -33,6 +34,7 @@ use uuid::Uuid;
 
 use crate::{
     fixture::Fixture,
+    register::OrderPlaced,
     report::{Report, progress},
 };
 
@@ -122,6 +124,7 @@ impl<'a> Stage<'a> {
         let recorder = Recorder::start().await?;
         let keyring = Keyring::generate(&mut StdRng::seed_from_u64(1));
         let policy = Policy { allow: AllowList::loopback(), ..Policy::default() };
+        catalogue![OrderPlaced]?.sync(&mut *fixture.pool.acquire().await?).await?;
         fixture
             .run(&[
                 "update tidings.event_type set audience = '{notification,telemetry}' where type = 'order:placed'",

@@ -2,6 +2,7 @@
 //!
 //! A writer takes whatever is ready, writes it in one call of one statement, and answers; meanwhile the next group
 //! gathers.
+//! A second writer begins when as much waits as is being written, so that groups do not fall apart into small ones.
 //! So there is no timer: a single request is written at once, and under load the groups grow by themselves.
 //! A request is whole in one group, so that a batch is stored or not, and never half.
 
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use tidings::wake;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -167,9 +168,10 @@ impl<R: Row> Gatherer<R> {
     pub(crate) fn start(writers: &Writers, tasks: &TaskTracker) -> Self {
         // What waits here is bounded by the gate.
         let (sender, receiver) = mpsc::unbounded_channel();
-        let receiver = Arc::new(Mutex::new(receiver));
+        let queue =
+            Arc::new(Queue { receiver: Mutex::new(receiver), writing: watch::Sender::new(0) });
         for turn in 0..writers.count {
-            tasks.spawn(write_groups::<R>(writers.clone(), Arc::clone(&receiver), i64::from(turn)));
+            tasks.spawn(write_groups(writers.clone(), Arc::clone(&queue), i64::from(turn)));
         }
         Self { sender, timeout: writers.timeout }
     }
@@ -221,50 +223,83 @@ impl<R: Row> Gatherer<R> {
     }
 }
 
+/// What the writers of one kind share.
+struct Queue<R: Row> {
+    receiver: Mutex<mpsc::UnboundedReceiver<Request<R>>>,
+    /// How many rows are being written.
+    writing: watch::Sender<usize>,
+}
+
+/// What one writer writes at a time.
+struct Group<R: Row> {
+    requests: Vec<Request<R>>,
+    rows: usize,
+    bytes: usize,
+}
+
 /// Writes one group after the other until the relay has ended.
-async fn write_groups<R: Row>(
-    writers: Writers,
-    receiver: Arc<Mutex<mpsc::UnboundedReceiver<Request<R>>>>,
-    mut turn: i64,
-) {
+async fn write_groups<R: Row>(writers: Writers, queue: Arc<Queue<R>>, mut turn: i64) {
     loop {
         let group = {
-            let mut receiver = receiver.lock().await;
+            let mut receiver = queue.receiver.lock().await;
             tokio::select! {
                 biased;
-                first = receiver.recv() => match first {
-                    Some(first) => gather(first, &mut receiver),
+                group = Group::gather(&mut receiver, queue.writing.subscribe()) => match group {
+                    Some(group) => group,
                     None => return,
                 },
                 () = writers.ended.cancelled() => return,
             }
         };
-        write_group(&writers, turn, group).await;
+        let rows = group.rows;
+        queue.writing.send_modify(|writing| *writing += rows);
+        write_group(&writers, turn, group.requests).await;
+        queue.writing.send_modify(|writing| *writing -= rows);
         turn += i64::from(writers.count);
     }
 }
 
-/// Takes what is ready.
-fn gather<R: Row>(
-    first: Request<R>,
-    receiver: &mut mpsc::UnboundedReceiver<Request<R>>,
-) -> Vec<Request<R>> {
-    let (mut rows, mut bytes) = (0, 0);
-    let mut group = Vec::new();
-    let mut next = Some(first);
-    while let Some(request) = next {
+impl<R: Row> Group<R> {
+    /// Waits for a request, and takes what is ready: as much as is being written meanwhile, if that is not over before.
+    /// Nothing where nobody can hand in any more.
+    async fn gather(
+        receiver: &mut mpsc::UnboundedReceiver<Request<R>>,
+        mut writing: watch::Receiver<usize>,
+    ) -> Option<Self> {
+        let mut group = Self { requests: Vec::new(), rows: 0, bytes: 0 };
+        group.take(receiver.recv().await?);
+        loop {
+            while !group.is_full()
+                && let Ok(next) = receiver.try_recv()
+            {
+                group.take(next);
+            }
+            if group.is_full() || group.rows >= *writing.borrow_and_update() {
+                return Some(group);
+            }
+            tokio::select! {
+                next = receiver.recv() => match next {
+                    Some(next) => group.take(next),
+                    None => return Some(group),
+                },
+                // An error would be the end of the writers.
+                _ = writing.changed() => {}
+            }
+        }
+    }
+
+    fn take(&mut self, request: Request<R>) {
         // Whoever has gone away does not need it written.
         if !request.answer.is_closed() {
-            rows += request.rows.len();
-            bytes += request.rows.iter().map(Row::bytes).sum::<usize>();
-            group.push(request);
+            self.rows += request.rows.len();
+            self.bytes += request.rows.iter().map(Row::bytes).sum::<usize>();
+            self.requests.push(request);
         }
-        if rows >= GROUP_ROWS_MAX || bytes >= GROUP_BYTES_MAX {
-            break;
-        }
-        next = receiver.try_recv().ok();
     }
-    group
+
+    const fn is_full(&self) -> bool {
+        self.rows >= GROUP_ROWS_MAX || self.bytes >= GROUP_BYTES_MAX
+    }
 }
 
 async fn write_group<R: Row>(writers: &Writers, turn: i64, group: Vec<Request<R>>) {
