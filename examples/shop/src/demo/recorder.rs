@@ -80,7 +80,7 @@ impl Recorder {
         let mut said = Deserializer::from_reader(BufReader::new(stdout)).into_iter();
         match said.next() {
             Some(Ok(Said::Listening { url })) => {
-                url.trim_end_matches('/').clone_into(&mut recorder.url)
+                url.trim_end_matches('/').clone_into(&mut recorder.url);
             }
             _ => bail!("the recorder does not say where it listens"),
         }

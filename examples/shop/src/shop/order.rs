@@ -44,7 +44,9 @@ pub(crate) struct Order {
 /// What the shop sells.
 #[derive(Debug, Serialize, sqlx::FromRow)]
 pub(crate) struct Product {
-    pub(crate) product_id: i32,
+    #[serde(rename = "product_id")]
+    #[sqlx(rename = "product_id")]
+    pub(crate) id: i32,
     pub(crate) name: String,
     pub(crate) price_cents: i64,
 }
