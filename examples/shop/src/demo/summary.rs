@@ -131,10 +131,10 @@ The shop, in 12.3 s
   out of order                   0           5   only the warehouse has asked for order
   dead letters                   0           0
 
-  Analytics, anonymous       segment     posthog
-  events recorded              6,135       6,135   12 of them by guests in a browser, through the relay
-  repeated                         0           0   known by their message ids
-  batches of clicks                9   visits and clicks, in the relay's log
+  Analytics, anonymous     segment     posthog
+  events recorded            6,135       6,135   12 of them by guests in a browser, through the relay
+  repeated                       0           0   known by their message ids
+  batches of clicks              9   visits and clicks, in the relay's log
 
 From commit to verified receipt, at the warehouse
   p50                       5.0 ms

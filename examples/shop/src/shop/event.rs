@@ -188,6 +188,6 @@ mod tests {
 
     #[test]
     fn catalogue_knows_every_event() {
-        assert_eq!(catalogue().unwrap().len(), 4);
+        assert_eq!(catalogue().unwrap().len(), 6);
     }
 }
