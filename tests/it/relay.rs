@@ -137,7 +137,7 @@ async fn declare(world: &World) {
     });
     let open = json!({"type": "object", "properties": {"plan": {"type": "string"}, "name": {"type": "string"}}});
     let types = json!([
-        {"type": "view:loaded", "version": 1, "audience": ["telemetry", "client"], "scopes": [], "level": "basic",
+        {"type": "view:loaded", "version": 1, "audience": ["notification", "telemetry", "client"], "scopes": [], "level": "basic",
          "schema": view, "documentation": ""},
         {"type": "cart:opened", "version": 1, "audience": ["client"], "scopes": [], "level": "enhanced",
          "schema": open, "documentation": ""},

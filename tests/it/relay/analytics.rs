@@ -252,9 +252,10 @@ async fn batch_of_types_that_are_told_in_different_ways_is_answered_in_its_order
 }
 
 #[tokio::test]
-async fn event_of_a_client_is_delivered_to_who_is_subscribed() {
+async fn event_of_a_client_is_delivered_to_who_is_subscribed_where_its_type_is_for_subscribers() {
     let door = Door::open().await;
-    let id = door.world.subscriber("analytics", "view:**").await;
+    let id = door.world.subscriber("analytics", "**").await;
+    assert_eq!(door.send("/analytics", &json!({"event": "cart:opened"})).await.0, OK);
     let batch = json!({"batch": [
         {"event": "view:loaded", "properties": {"name": "/a"}},
         {"event": "view:loaded", "properties": {"name": "/b"}, "timestamp": "2026-01-02T03:04:05Z"},
