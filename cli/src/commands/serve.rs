@@ -79,7 +79,8 @@ impl Service {
         for chat in chat::all(&webhook) {
             builder = builder.deliverer(chat);
         }
-        for sink in analytics::all(&webhook, installation(place).await?) {
+        let installation = installation(place).await?;
+        for sink in analytics::all(&webhook, installation) {
             builder = builder.deliverer(sink);
         }
         if let Some(keys) = keys {
@@ -87,7 +88,7 @@ impl Service {
         }
         let shutdown = CancellationToken::new();
         let running = builder.spawn(shutdown.clone()).await?;
-        let reporter = reporter(serve, place, (&pool, &running), shutdown.clone());
+        let reporter = reporter(serve, installation, (&pool, &running), shutdown.clone());
         let reporter = Box::pin(reporter).await?;
         telemetry::worker_started(&name(serve), &KINDS.join(", "));
         if let Err(error) = sink::ensure(context, &serve.sinks, place, (keys, &webhook)).await {
@@ -149,7 +150,7 @@ impl Service {
 /// Starts to report, if that is wanted.
 async fn reporter(
     serve: &Serve,
-    place: &Place,
+    installation: Uuid,
     (pool, running): (&PgPool, &Running),
     shutdown: CancellationToken,
 ) -> Result<Option<report::Running>> {
@@ -160,7 +161,7 @@ async fn reporter(
         telemetry::not_to_be_tracked();
         return Ok(None);
     }
-    let builder = super::report::builder(&serve.reports, installation(place).await?, pool)?;
+    let builder = super::report::builder(&serve.reports, installation, pool)?;
     let builder = builder.host(name(serve)).collector(running.collector());
     Ok(Some(builder.spawn(shutdown).await?))
 }

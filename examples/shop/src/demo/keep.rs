@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(crate) fn invitation(stage: &Stage, paint: Paint) -> String {
     let (shop, database) = (&stage.shop_url, stage.database_url());
     let title = paint.bold("Everything is still up; Ctrl-C ends it");
-    let tidings = tidings();
+    let tidings = stage.recorder.program.display();
     format!(
         r#"
 {title}
@@ -68,13 +68,4 @@ fn line(subscriber: &str, receipt: &Receipt) -> String {
     format!(
         "  {subscriber:<12}{event_type:<22}order {order_id} revision {revision}, event {event_id}\n"
     )
-}
-
-/// Returns how the command line tool is called: as it was built beside us, or by cargo.
-fn tidings() -> String {
-    let beside_us = std::env::current_exe().ok().map(|us| us.with_file_name("tidings"));
-    match beside_us.filter(|path| path.is_file()) {
-        Some(path) => path.display().to_string(),
-        None => "cargo run -q -p tidings-cli --".to_owned(),
-    }
 }

@@ -18,6 +18,8 @@ use serde_json::Deserializer;
 pub(crate) struct Recorder {
     child: Child,
     records: Arc<Mutex<Records>>,
+    /// The command line tool, which it is one command of.
+    pub(crate) program: PathBuf,
     pub(crate) url: String,
 }
 
@@ -76,7 +78,7 @@ impl Recorder {
             .spawn()
             .with_context(|| format!("start {}", program.display()))?;
         let stdout = child.stdout.take().context("read what the recorder says")?;
-        let mut recorder = Self { child, records: Arc::default(), url: String::new() };
+        let mut recorder = Self { child, records: Arc::default(), program, url: String::new() };
         let mut said = Deserializer::from_reader(BufReader::new(stdout)).into_iter();
         match said.next() {
             Some(Ok(Said::Listening { url })) => {

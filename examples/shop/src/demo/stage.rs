@@ -137,13 +137,10 @@ impl Stage {
             .spawn(worker_stop.clone())
             .await?;
         let recorder = Recorder::start()?;
-        let sinks = [Vendor::Segment, Vendor::PostHog].map(Vendor::as_str);
-        let mut lanes = [0; 2];
-        for (lane, sink) in lanes.iter_mut().zip(sinks) {
-            *lane = collect(&pool, &keyring, &policy, sink, &recorder.url).await?;
-        }
-        let [segment, posthog] = sinks;
-        let sinks = [(segment, lanes[0]), (posthog, lanes[1])];
+        let adding = async |vendor: Vendor| {
+            collect(&pool, &keyring, &policy, vendor.as_str(), &recorder.url).await
+        };
+        let sinks = [adding(Vendor::Segment).await?, adding(Vendor::PostHog).await?];
 
         let branch = Branch { id: "tea".to_owned(), name: "The Tea Shop".to_owned() };
         let relay = Relay::builder(pool.clone()).anonymous(true).build(servers_stop.clone());
@@ -260,14 +257,14 @@ async fn installation(pool: &PgPool) -> Result<Uuid> {
     Ok(privacy::installation(&mut conn).await?)
 }
 
-/// Adds a sink that is told of everything, and returns the number of its lane.
+/// Adds a sink that is told of everything, and returns it with the number of its lane.
 async fn collect(
     pool: &PgPool,
     keyring: &Keyring,
     policy: &Policy,
-    sink: &str,
+    sink: &'static str,
     host: &str,
-) -> Result<i32> {
+) -> Result<(&'static str, i32)> {
     let mut new = NewSubscriber::sink(sink, sink, json!({"host": host}));
     new.credentials = Some(Credentials::bearer("key-of-the-demo")?);
     let mut rng: StdRng = rand::make_rng();
@@ -275,7 +272,7 @@ async fn collect(
     let added = subscriber::add(&mut tx, Some(keyring), &mut rng, policy, new).await?;
     subscription::add(&mut tx, added.subscriber_id, &Wanted::new(Pattern::parse("**")?)).await?;
     tx.commit().await?;
-    Ok(added.subscriber_id)
+    Ok((sink, added.subscriber_id))
 }
 
 /// Adds a subscriber with its subscription, and its receiver, which is to be served on the listener.
