@@ -14,6 +14,7 @@ const FLOORS: &[(&str, &str, u8)] = &[
     ("receiver", "tidings-receiver", 0),
     ("events/derive", "tidings-derive", 0),
     ("events", "tidings", 1),
+    ("pipeline", "tidings-pipeline", 2),
     ("worker", "tidings-worker", 2),
     ("relay", "tidings-relay", 3),
     ("cli", "tidings-cli", 4),
