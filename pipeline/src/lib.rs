@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod dedup;
 pub mod error;
 pub mod log;
 pub mod profile;
