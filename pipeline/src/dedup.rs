@@ -22,7 +22,10 @@ use std::{
 use chrono::{DateTime, Utc};
 
 pub use self::blob::{BadBlob, KEY_BYTES};
-use self::table::{Slot, Table};
+use self::{
+    Verdict::{Collision, Duplicate, New},
+    table::{Slot, Table},
+};
 
 /// Tables of a partition: growing one of them stops nobody for long.
 const TABLES: usize = 64;
@@ -152,24 +155,24 @@ impl Dedup {
         Ok(())
     }
 
-    /// Says what is to become of an event, and notes it for the batch if it is new or a collision.
+    /// Says what is to become of an event; in a partition that is not held everything is new.
     ///
-    /// In a partition that is not held everything is new.
-    pub fn judge(&mut self, partition: i32, mark: Mark, now: DateTime<Utc>) -> Verdict {
-        let oldest = self.oldest(now);
+    /// What is let through is to be noted, once it is certain that it goes on.
+    #[must_use]
+    pub fn judge(&self, partition: i32, mark: Mark, now: DateTime<Utc>) -> Verdict {
         let held = self.partitions.get(&partition);
-        let known = held.map_or(Verdict::New, |held| held.judge(mark, oldest));
-        if known == Verdict::Duplicate {
-            return known;
+        let known = held.map_or(New, |held| held.judge(mark, self.oldest(now)));
+        match self.overlay.get(&(partition, mark.key)) {
+            Some(contents) if contents.contains(&mark.fingerprint) => Duplicate,
+            Some(_) if known == New => Collision,
+            _ => known,
         }
-        let of_batch = self.overlay.entry((partition, mark.key)).or_default();
-        if of_batch.contains(&mark.fingerprint) {
-            return Verdict::Duplicate;
-        }
-        let verdict = if of_batch.is_empty() { known } else { Verdict::Collision };
-        of_batch.push(mark.fingerprint);
+    }
+
+    /// Notes an event that goes on with the batch.
+    pub fn note(&mut self, partition: i32, mark: Mark) {
+        self.overlay.entry((partition, mark.key)).or_default().push(mark.fingerprint);
         self.added.push((partition, mark));
-        verdict
     }
 
     /// Returns what the batch adds, to be written with it: for each partition its keys.
@@ -250,22 +253,22 @@ impl Dedup {
 impl Partition {
     fn judge(&self, mark: Mark, oldest: u32) -> Verdict {
         let (table, slot) = (&self.tables[mark.table()], mark.slot(0));
-        let (mut contents, mut verdict) = (0, Verdict::New);
+        let (mut contents, mut verdict) = (0, New);
         for known in table.get(slot.key) {
             contents += 1;
             if known.seen_at < oldest {
                 continue;
             }
             if known.fingerprint == slot.fingerprint {
-                return Verdict::Duplicate;
+                return Duplicate;
             }
-            verdict = Verdict::Collision;
+            verdict = Collision;
         }
         if contents >= CONTENTS_MAX {
             let apart = mark.apart(0);
             let mut known = table.get(apart.key);
             if known.any(|slot| slot.fingerprint == apart.fingerprint && slot.seen_at >= oldest) {
-                return Verdict::Duplicate;
+                return Duplicate;
             }
         }
         verdict

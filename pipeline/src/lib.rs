@@ -2,11 +2,15 @@
 
 pub mod dedup;
 pub mod error;
+mod hop;
+pub mod ledger;
 pub mod log;
 pub mod profile;
 pub mod provenance;
 pub mod reason;
 pub mod record;
+mod store;
+mod telemetry;
 pub mod topic;
 pub mod value;
 

@@ -5,10 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::{
-    Verdict::{Collision, Duplicate, New},
-    *,
-};
+use super::*;
 
 const WINDOW: Duration = Duration::from_hours(72);
 const ALL: usize = usize::MAX;
@@ -28,41 +25,50 @@ fn dedup(partitions: i32, bytes_max: usize) -> Dedup {
     dedup
 }
 
+/// Judges an event, and notes it if it goes on.
+fn meet(dedup: &mut Dedup, partition: i32, mark: Mark, now: DateTime<Utc>) -> Verdict {
+    let verdict = dedup.judge(partition, mark, now);
+    if verdict != Duplicate {
+        dedup.note(partition, mark);
+    }
+    verdict
+}
+
 #[test]
 fn event_is_new_once_and_its_id_with_other_content_is_a_collision() {
     let mut dedup = dedup(1, ALL);
     let verdicts: Vec<_> = [(1, 1), (1, 1), (1, 2), (1, 2), (1, 1), (2, 1)]
-        .map(|(key, content)| dedup.judge(0, mark(key, content), at(0)))
+        .map(|(key, content)| meet(&mut dedup, 0, mark(key, content), at(0)))
         .into();
     let expected = [New, Duplicate, Collision, Duplicate, Duplicate, New];
     assert_eq!(verdicts, expected);
     dedup.committed(at(0));
     let verdicts = [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1)]
-        .map(|(key, content)| dedup.judge(0, mark(key, content), at(1)));
+        .map(|(key, content)| meet(&mut dedup, 0, mark(key, content), at(1)));
     assert_eq!(verdicts, [Duplicate, Duplicate, Collision, Duplicate, New]);
 }
 
 #[test]
 fn aborted_batch_is_no_duplicate_of_itself() {
     let mut dedup = dedup(1, ALL);
-    assert_eq!(dedup.judge(0, mark(1, 1), at(0)), Verdict::New);
+    assert_eq!(meet(&mut dedup, 0, mark(1, 1), at(0)), New);
     dedup.aborted();
     assert!(dedup.added().is_empty());
-    assert_eq!(dedup.judge(0, mark(1, 1), at(0)), Verdict::New);
+    assert_eq!(meet(&mut dedup, 0, mark(1, 1), at(0)), New);
     dedup.committed(at(0));
-    assert_eq!(dedup.judge(0, mark(1, 1), at(0)), Verdict::Duplicate);
+    assert_eq!(meet(&mut dedup, 0, mark(1, 1), at(0)), Duplicate);
 }
 
 #[test]
 fn keys_of_one_partition_are_none_of_another() {
     let mut dedup = dedup(2, ALL);
-    dedup.judge(0, mark(1, 1), at(0));
+    meet(&mut dedup, 0, mark(1, 1), at(0));
     dedup.committed(at(0));
-    assert_eq!(dedup.judge(1, mark(1, 1), at(0)), Verdict::New);
+    assert_eq!(meet(&mut dedup, 1, mark(1, 1), at(0)), New);
     dedup.aborted();
     dedup.lose(0);
     dedup.gain(0);
-    assert_eq!(dedup.judge(0, mark(1, 1), at(0)), Verdict::New);
+    assert_eq!(meet(&mut dedup, 0, mark(1, 1), at(0)), New);
 }
 
 #[test]
@@ -73,8 +79,8 @@ fn what_was_written_restores_the_state_within_the_window() {
         let now = at(hour * 3600);
         for n in 0..20 {
             let key = u32::try_from(hour).unwrap() * 20 + n;
-            first.judge(i32::from(n % 2 == 1), mark(key, n / 5), now);
-            first.judge(i32::from(n % 2 == 1), mark(key, 77), now);
+            meet(&mut first, i32::from(n % 2 == 1), mark(key, n / 5), now);
+            meet(&mut first, i32::from(n % 2 == 1), mark(key, 77), now);
         }
         blobs.extend(first.added().into_iter().map(|(partition, blob)| (partition, blob, now)));
         first.committed(now);
@@ -88,11 +94,11 @@ fn what_was_written_restores_the_state_within_the_window() {
         for content in [key % 20 / 5, 77, 78] {
             let partition = i32::from(key % 2 == 1);
             let (a, b) = (
-                first.judge(partition, mark(key, content), now),
-                second.judge(partition, mark(key, content), now),
+                meet(&mut first, partition, mark(key, content), now),
+                meet(&mut second, partition, mark(key, content), now),
             );
-            assert_eq!(a == Verdict::Duplicate, b == Verdict::Duplicate, "{key} {content}");
-            assert_eq!(a == Verdict::Duplicate, (560..2000).contains(&key) && content != 78);
+            assert_eq!(a == Duplicate, b == Duplicate, "{key} {content}");
+            assert_eq!(a == Duplicate, (560..2000).contains(&key) && content != 78);
             first.aborted();
             second.aborted();
         }
@@ -105,12 +111,12 @@ fn what_was_written_restores_the_state_within_the_window() {
 fn keys_go_when_the_window_has_passed_and_their_memory_with_them() {
     let mut dedup = dedup(1, ALL);
     for key in 0..10_000 {
-        dedup.judge(0, mark(key, 1), at(0));
+        meet(&mut dedup, 0, mark(key, 1), at(0));
     }
     dedup.committed(at(0));
     let full = dedup.bytes();
     let later = at(73 * 3600);
-    assert_eq!(dedup.judge(0, mark(1, 1), later), Verdict::New);
+    assert_eq!(meet(&mut dedup, 0, mark(1, 1), later), New);
     for _ in 0..TABLES {
         dedup.committed(later);
     }
@@ -125,7 +131,7 @@ fn oldest_keys_go_when_memory_is_full_and_are_counted() {
     for hour in 0..50_u32 {
         let now = at(i64::from(hour) * 3600);
         for n in 0..1000 {
-            dedup.judge(i32::from(n % 2 == 1), mark(hour * 1000 + n, 1), now);
+            meet(&mut dedup, i32::from(n % 2 == 1), mark(hour * 1000 + n, 1), now);
         }
         let gone = dedup.committed(now);
         evicted += gone.keys;
@@ -134,19 +140,19 @@ fn oldest_keys_go_when_memory_is_full_and_are_counted() {
     }
     assert_eq!(evicted + dedup.keys() as u64, 50_000);
     assert!(dedup.keys() > 10_000, "{}", dedup.keys());
-    assert_eq!(dedup.judge(1, mark(49_999, 1), at(50 * 3600)), Verdict::Duplicate);
-    assert_eq!(dedup.judge(0, mark(0, 1), at(50 * 3600)), Verdict::New);
+    assert_eq!(meet(&mut dedup, 1, mark(49_999, 1), at(50 * 3600)), Duplicate);
+    assert_eq!(meet(&mut dedup, 0, mark(0, 1), at(50 * 3600)), New);
 }
 
 #[test]
 fn id_that_is_used_for_everything_costs_no_more_than_others() {
     let mut dedup = dedup(1, ALL);
     for content in 0..3000 {
-        let expected = if content == 0 { Verdict::New } else { Verdict::Collision };
-        assert_eq!(dedup.judge(0, mark(1, content), at(0)), expected);
+        let expected = if content == 0 { New } else { Collision };
+        assert_eq!(meet(&mut dedup, 0, mark(1, content), at(0)), expected);
         dedup.committed(at(0));
     }
-    assert!((0..3000).all(|content| dedup.judge(0, mark(1, content), at(0)) == Verdict::Duplicate));
+    assert!((0..3000).all(|content| meet(&mut dedup, 0, mark(1, content), at(0)) == Duplicate));
     let slot = mark(1, 1).slot(1);
     let table = &dedup.partitions[&0].tables[mark(1, 1).table()];
     assert_eq!(table.get(slot.key).count(), CONTENTS_MAX);
@@ -182,7 +188,7 @@ proptest! {
                     open.clear();
                 }
                 _ => {
-                    let through = dedup.judge(0, mark(key, content), now) != Verdict::Duplicate;
+                    let through = meet(&mut dedup, 0, mark(key, content), now) != Duplicate;
                     let known = committed.contains(&(key, content)) || open.contains(&(key, content));
                     prop_assert_eq!(through, !known);
                     open.insert((key, content));

@@ -149,6 +149,10 @@ impl Log for Memory {
     type Member = MemoryMember;
     type Reader = MemoryReader;
 
+    async fn id(&self) -> Result<String> {
+        Ok("memory".to_owned())
+    }
+
     async fn prepare(&self, topics: &[Spec]) -> Result<()> {
         let mut state = self.shared.lock();
         for spec in topics {
