@@ -4,6 +4,10 @@ pub mod dedup;
 pub mod error;
 mod hop;
 pub mod ledger;
+pub mod bundle;
+pub mod error;
+pub mod failed;
+pub mod identity;
 pub mod log;
 pub mod profile;
 pub mod provenance;
@@ -12,10 +16,13 @@ pub mod record;
 mod store;
 mod telemetry;
 pub mod topic;
+pub mod unbundle;
 pub mod value;
 
 pub use self::{
+    bundle::Bundle,
     error::{Error, Result},
+    failed::{Failed, Stage},
     log::Log,
     profile::Profile,
     record::{Headers, Output, Record},
