@@ -9,6 +9,7 @@
 //!                 └── Changed(lost, gained) ◀──────┘
 //! ```
 
+pub mod conformance;
 pub mod memory;
 
 use std::{fmt, future::Future};
