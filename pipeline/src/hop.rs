@@ -65,32 +65,53 @@ pub(crate) async fn run<L: Log, S: Step>(
     mut fresh: impl FnMut() -> S + Send,
     shutdown: &CancellationToken,
 ) -> Result<()> {
-    retry(station, shutdown, async |commits| serve(log, station, fresh(), commits, shutdown).await)
-        .await
-}
-
-/// Does something until it is done, again and again while what throws it back may pass; `attempt` counts its commits.
-pub(crate) async fn retry(
-    station: Station,
-    shutdown: &CancellationToken,
-    mut attempt: impl AsyncFnMut(&mut u64) -> Result<()>,
-) -> Result<()> {
-    let mut pause = PAUSE_MIN;
+    let mut retreat = Retreat::default();
     while !shutdown.is_cancelled() {
         let mut commits = 0;
-        let Err(error) = attempt(&mut commits).await else { break };
-        if !error.is_transient() {
-            return Err(error);
-        }
-        telemetry::thrown_back(station.group, &error);
-        // What got somewhere begins again at once.
-        pause = if commits > 0 { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = shutdown.cancelled() => {}
+        match serve(log, station, fresh(), &mut commits, shutdown).await {
+            Ok(()) => break,
+            Err(error) => retreat.after(station.group, error, commits, shutdown).await?,
         }
     }
     Ok(())
+}
+
+/// The pauses of something that is thrown back and begins again.
+#[derive(Debug)]
+pub(crate) struct Retreat {
+    pause: Duration,
+}
+
+impl Default for Retreat {
+    fn default() -> Self {
+        Self { pause: PAUSE_MIN }
+    }
+}
+
+impl Retreat {
+    /// Waits, if what has thrown a group back may pass; what got somewhere before begins again soon.
+    ///
+    /// # Errors
+    ///
+    /// It will not pass.
+    pub(crate) async fn after(
+        &mut self,
+        group: &str,
+        error: Error,
+        commits: u64,
+        shutdown: &CancellationToken,
+    ) -> Result<()> {
+        if !error.is_transient() {
+            return Err(error);
+        }
+        telemetry::thrown_back(group, &error);
+        self.pause = if commits > 0 { PAUSE_MIN } else { (self.pause * 2).min(PAUSE_MAX) };
+        tokio::select! {
+            () = tokio::time::sleep(self.pause) => {}
+            () = shutdown.cancelled() => {}
+        }
+        Ok(())
+    }
 }
 
 async fn serve<L: Log, S: Step>(
@@ -155,3 +176,6 @@ pub(crate) fn positions(records: &[Record]) -> Vec<Position> {
     }
     positions
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ pub(crate) fn unreadable_entry(partition: i32, offset: i64, error: &serde_json::
     );
 }
 
-pub(crate) fn unreadable_keys(partition: i32, offset: i64, error: &BadBlob) {
+pub(crate) fn unreadable_keys(partition: i32, offset: i64, error: BadBlob) {
     tracing::error!(
         partition,
         offset,
@@ -79,4 +79,13 @@ pub(crate) fn panicked(step: &str, partition: i32, offset: i64) {
         offset,
         "{step} has a fault: record {offset} of partition {partition} is kept as failed, and the rest goes on"
     );
+}
+
+pub(crate) fn sink_started(sink: &str) {
+    tracing::info!(sink, "the sink {sink} has started");
+}
+
+pub(crate) fn unpruned(error: &Error) {
+    let error = chain(error);
+    tracing::warn!(%error, "old records of the ledger were not removed");
 }

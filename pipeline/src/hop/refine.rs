@@ -20,6 +20,7 @@ use crate::{
     identity::Scratch,
     log::{Change, Limits, Reader, Start},
     provenance::Provenance,
+    reason::Reason,
     record::Headers,
     steps::Steps,
     telemetry, topic,
@@ -68,7 +69,7 @@ impl<L: Log> Refine<L> {
             for record in records {
                 let times = (record.appended_at, now);
                 if let Err(error) = self.dedup.restore(partition, &record.value, times) {
-                    telemetry::unreadable_keys(partition, record.offset, &error);
+                    telemetry::unreadable_keys(partition, record.offset, error);
                 }
             }
         }
@@ -80,11 +81,11 @@ impl<L: Log> Refine<L> {
         let Some(provenance) = Provenance::of_events(record) else {
             let provenance = Provenance::of_raw(record);
             tally.begin(&provenance);
-            return self.refuse(record, provenance, tally, outputs);
+            return refuse(record, provenance, tally, outputs);
         };
         tally.begin(&provenance);
         let Ok(events) = bundle::read(record) else {
-            return self.refuse(record, provenance, tally, outputs);
+            return refuse(record, provenance, tally, outputs);
         };
         let key = record.key.as_ref().map(|key| String::from_utf8_lossy(key));
         let device = key.as_deref().unwrap_or_default();
@@ -113,23 +114,17 @@ impl<L: Log> Refine<L> {
             tally.count(&refined);
         }
     }
+}
 
-    /// Keeps a record that is none of ours.
-    fn refuse(
-        &self,
-        record: &Record,
-        provenance: Provenance,
-        tally: &mut Tally,
-        outputs: &mut Vec<Output>,
-    ) {
-        let reason = bundle::read(record).err().unwrap_or_else(|| {
-            let message = "it has no header `source`; write to telemetry.raw instead";
-            crate::reason::Reason::new("$", "no_provenance", message)
-        });
-        let failed = Failed::batch(provenance, reason, record.value.clone());
-        outputs.push(failed.output(record.partition));
-        tally.count(&Refined::Failed);
-    }
+/// Keeps a record that is none of ours.
+fn refuse(record: &Record, provenance: Provenance, tally: &mut Tally, outputs: &mut Vec<Output>) {
+    let reason = bundle::read(record).err().unwrap_or_else(|| {
+        let message = "it has no header `source`; write to telemetry.raw instead";
+        Reason::new("$", "no_provenance", message)
+    });
+    let failed = Failed::batch(provenance, reason, record.value.clone());
+    outputs.push(failed.output(record.partition));
+    tally.count(&Refined::Failed);
 }
 
 impl<L: Log> Step for Refine<L> {

@@ -84,6 +84,7 @@ impl Step for Unbundle {
 
 /// The reason of something that a fault of ours has met.
 pub(crate) fn fault() -> Reason {
-    let message = "it has met a fault of Tidings: report it with these bytes, and replay it after an update";
+    let message =
+        "it has met a fault of Tidings: report it with these bytes, and replay it after an update";
     Reason::new("$", "internal_fault", message)
 }

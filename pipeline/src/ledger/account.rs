@@ -264,13 +264,8 @@ mod tests {
 
     #[test]
     fn account_is_balanced_only_if_nothing_is_missing() {
-        let unbundle = DayRow {
-            batches: 5,
-            received: 100,
-            passed: 98,
-            failed: 2,
-            ..row("unbundle", "")
-        };
+        let unbundle =
+            DayRow { batches: 5, received: 100, passed: 98, failed: 2, ..row("unbundle", "") };
         let refine = DayRow {
             taken: 90,
             derived: 3,
@@ -280,7 +275,8 @@ mod tests {
             filtered: 1,
             ..row("refine", "")
         };
-        let sink = DayRow { taken: 60, stored: 50, already_there: 9, rejected: 1, ..row("sink", "files") };
+        let sink =
+            DayRow { taken: 60, stored: 50, already_there: 9, rejected: 1, ..row("sink", "files") };
         let account =
             Account::of(NaiveDate::default(), &[unbundle.clone(), refine.clone(), sink.clone()]);
         assert!(account.is_balanced(), "{account:?}");
@@ -300,9 +296,11 @@ mod tests {
         let (partition, first, next) = (2, 9, 10);
         add(&mut batches, &Entry::Unbundle { partition, first, next, batches: vec![one] }, 7);
         assert_eq!((batches[&source].pending(), batches[&source].is_balanced()), (3, true));
-        let one = Refined { partition: 2, offset: 9, day: 7, taken: 2, unique: 2, ..Refined::default() };
+        let one =
+            Refined { partition: 2, offset: 9, day: 7, taken: 2, unique: 2, ..Refined::default() };
         let of_another_day = Refined { day: 8, ..one };
-        let entry = Entry::Refine { partition: 5, first: 0, next: 1, batches: vec![one, of_another_day] };
+        let entry =
+            Entry::Refine { partition: 5, first: 0, next: 1, batches: vec![one, of_another_day] };
         add(&mut batches, &entry, 7);
         assert_eq!((batches[&source].pending(), batches[&source].is_balanced()), (1, true));
         add(&mut batches, &entry, 7);

@@ -245,8 +245,14 @@ mod tests {
 
     #[test]
     fn entries_are_written_as_they_will_always_be_read() {
-        let unbundled =
-            Unbundled { offset: 7, day: 20_000, received: 20, passed: 19, failed: 1, broken_bytes: 0 };
+        let unbundled = Unbundled {
+            offset: 7,
+            day: 20_000,
+            received: 20,
+            passed: 19,
+            failed: 1,
+            broken_bytes: 0,
+        };
         let refined = Refined {
             partition: 3,
             offset: 7,
@@ -284,9 +290,14 @@ mod tests {
 
     #[test]
     fn days_are_those_of_utc() {
-        for (ms, expected) in
-            [(0, 0), (DAY_MS - 1, 0), (DAY_MS, 1), (-1, -1), (i64::MAX, i32::MAX), (i64::MIN, i32::MIN)]
-        {
+        for (ms, expected) in [
+            (0, 0),
+            (DAY_MS - 1, 0),
+            (DAY_MS, 1),
+            (-1, -1),
+            (i64::MAX, i32::MAX),
+            (i64::MIN, i32::MIN),
+        ] {
             assert_eq!(day(ms), expected, "{ms}");
         }
     }

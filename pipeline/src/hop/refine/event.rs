@@ -43,7 +43,10 @@ pub(super) struct Meeting<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Refined {
     /// It goes on, with so many others that were made of it.
-    Unique { derived: u64, collision: bool },
+    Unique {
+        derived: u64,
+        collision: bool,
+    },
     Duplicate,
     Failed,
     Filtered,

@@ -17,7 +17,11 @@ impl Tally {
     /// Goes on with the events of a batch.
     pub(super) fn begin(&mut self, provenance: &Provenance) {
         let (partition, offset) = (provenance.source.partition, provenance.source.offset);
-        if self.batches.last().is_some_and(|last| (last.partition, last.offset) == (partition, offset)) {
+        if self
+            .batches
+            .last()
+            .is_some_and(|last| (last.partition, last.offset) == (partition, offset))
+        {
             return;
         }
         let day = entry::day(provenance.syncts);
