@@ -7,6 +7,7 @@ pub mod error;
 pub mod failed;
 mod hop;
 pub mod identity;
+pub mod inspect;
 pub mod ledger;
 pub mod log;
 mod pipeline;
