@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bundle;
+pub mod check;
 pub mod error;
 pub mod failed;
 pub mod identity;
