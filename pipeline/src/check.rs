@@ -19,8 +19,6 @@ mod producers;
 mod shape;
 mod walk;
 
-use std::borrow::Cow;
-
 pub use self::flags::{Coercion, Flags};
 use self::{
     moment::Moment,
@@ -32,11 +30,11 @@ use crate::{profile::Profile, provenance::Provenance, reason::Reason, value::Val
 
 /// What a check has found out about an event that it has accepted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Checked<'a> {
+pub struct Checked {
     /// Its kind: one of the specification's, or under a lenient profile any text.
-    pub eid: Cow<'a, str>,
+    pub eid: String,
     /// Its id, as it stands in the event now; never empty.
-    pub mid: Cow<'a, str>,
+    pub mid: String,
     /// When it happened, by its sender's clock: milliseconds since 1970, of the years 2000 to 9999.
     pub ets_ms: i64,
     /// What was coerced, and what does not fit.
@@ -50,10 +48,7 @@ pub struct Checked<'a> {
 /// # Errors
 ///
 /// It does not keep to the profile, for these reasons, of which there is at least one.
-pub fn check<'a>(
-    event: &mut Value<'a>,
-    provenance: &Provenance,
-) -> Result<Checked<'a>, Vec<Reason>> {
+pub fn check(event: &mut Value<'_>, provenance: &Provenance) -> Result<Checked, Vec<Reason>> {
     let profile = provenance.profile;
     if event.as_object().is_none() {
         return Err(vec![Reason::new("$", "not_an_object", "write an event as a JSON object")]);
@@ -116,25 +111,21 @@ fn walk_edata(event: &mut Value<'_>, eid: &str, profile: Profile, findings: &mut
 fn settle_time(event: &mut Value<'_>, findings: &mut Findings) -> Option<i64> {
     let path = Path::Member(&Path::Root, "ets");
     let ets = event.as_object_mut()?.get_mut("ets")?;
-    match Moment::of(ets.as_number()?) {
-        Some(Moment { milliseconds, coercion }) => {
-            if let Some(coercion) = coercion {
-                *ets = milliseconds.into();
-                findings.coerced(&path, coercion);
-            }
-            Some(milliseconds)
-        }
-        None => {
-            let message = "write `ets` in milliseconds since 1970, of a time from the year 2000 on";
-            findings.refuse(&path, "out_of_range", message);
-            None
-        }
+    let Some(Moment { milliseconds, coercion }) = Moment::of(ets.as_number()?) else {
+        let message = "write `ets` in milliseconds since 1970, of a time from the year 2000 on";
+        findings.refuse(&path, "out_of_range", message);
+        return None;
+    };
+    if let Some(coercion) = coercion {
+        *ets = milliseconds.into();
+        findings.coerced(&path, coercion);
     }
+    Some(milliseconds)
 }
 
 /// Returns a member that is a text.
-fn text<'a>(event: &Value<'a>, name: &str) -> Option<Cow<'a, str>> {
-    if let Value::Text(text) = event.get(name)? { Some(text.clone()) } else { None }
+fn text(event: &Value<'_>, name: &str) -> Option<String> {
+    event.get(name)?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

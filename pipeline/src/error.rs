@@ -72,13 +72,19 @@ pub enum Error {
         #[source]
         source: rdkafka::error::KafkaError,
     },
+    /// A task has a fault.
+    #[error("a task of the pipeline has a fault; what is committed is safe, start it again")]
+    Panicked {
+        /// What it said.
+        #[source]
+        source: tokio::task::JoinError,
+    },
     /// Who works on what could not be settled.
     #[error("hold partitions of the log")]
     Unheld(#[from] tidings_ownership::Error),
 }
 
 impl Error {
-    #[expect(dead_code, reason = "the log of Postgres comes with it")]
     pub(crate) fn unanswered(doing: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| Self::Unanswered { doing, source }
     }
@@ -90,6 +96,7 @@ impl Error {
             Self::Repartitioned { .. } | Self::NoSuchPartition { .. } | Self::Lapsed { .. } => {
                 false
             }
+            Self::Panicked { .. } => false,
             Self::Fenced { .. } => true,
             Self::Unanswered { source, .. } => tidings::error::is_transient(source),
             #[cfg(feature = "kafka")]

@@ -2,14 +2,21 @@
 
 pub mod bundle;
 pub mod check;
+pub mod dedup;
 pub mod error;
 pub mod failed;
+mod hop;
 pub mod identity;
+pub mod ledger;
 pub mod log;
+mod pipeline;
 pub mod profile;
 pub mod provenance;
 pub mod reason;
 pub mod record;
+pub mod steps;
+mod store;
+mod telemetry;
 pub mod topic;
 pub mod unbundle;
 pub mod value;
@@ -19,6 +26,7 @@ pub use self::{
     error::{Error, Result},
     failed::{Failed, Stage},
     log::Log,
+    pipeline::{Builder, Running},
     profile::Profile,
     record::{Headers, Output, Record},
 };

@@ -9,6 +9,7 @@
 //!                 └── Changed(lost, gained) ◀──────┘
 //! ```
 
+pub mod conformance;
 pub mod memory;
 
 use std::{fmt, future::Future};
@@ -36,6 +37,13 @@ pub trait Log: fmt::Debug + Clone + Send + Sync + 'static {
     type Member: Member;
     /// A reader without a group.
     type Reader: Reader;
+
+    /// Returns what tells this log from every other one: its kind, and its installation.
+    ///
+    /// # Errors
+    ///
+    /// The log does not answer.
+    fn id(&self) -> impl Future<Output = Result<String>> + Send;
 
     /// Makes the topics that are missing, and checks those that are there.
     ///

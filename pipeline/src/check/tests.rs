@@ -2,8 +2,6 @@
 
 mod cases;
 mod contradictions;
-mod documented;
-mod laws;
 mod producers;
 
 use serde_json::json;
