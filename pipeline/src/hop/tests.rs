@@ -6,11 +6,16 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
-use super::{refine::Refine, unbundle::Unbundle, *};
+use super::{
+    refine::{Gear, Refine},
+    unbundle::Unbundle,
+    *,
+};
 use crate::{
     Failed, Headers, Stage,
     ledger::Entry,
     log::Memory,
+    settings::Settings,
     steps::Steps,
     topic::{self, Layout},
     value::Value,
@@ -48,8 +53,12 @@ fn raw(value: Bytes) -> Output {
     Output { topic: topic::RAW.into(), partition: 1, key: None, headers, value }
 }
 
+fn steps() -> Steps {
+    Steps::compile(&Settings::default(), None).unwrap()
+}
+
 fn fresh_refine(log: &Memory) -> Refine<Memory> {
-    Refine::new(log.clone(), Arc::new(Steps::default()), (WINDOW, usize::MAX), clock)
+    Refine::new(log.clone(), Gear::new(Arc::new(steps()), None), (WINDOW, usize::MAX), clock)
 }
 
 /// One member of a hop, by hand.
@@ -73,6 +82,7 @@ impl<S: Step> Hand<S> {
             }
             Turn::Records(records) => {
                 let positions = positions(&records);
+                self.step.prepare(&records).await?;
                 let outputs = self.step.process(records);
                 match self.member.commit(outputs, &positions).await? {
                     Outcome::Committed => self.step.committed(),
