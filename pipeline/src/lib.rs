@@ -6,6 +6,9 @@ pub mod profile;
 pub mod provenance;
 pub mod reason;
 pub mod record;
+pub mod sink;
+mod store;
+mod telemetry;
 pub mod topic;
 pub mod value;
 

@@ -1,0 +1,188 @@
+//! The open files of one partition: records come in, complete files come out.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::{
+    codec::{Codec, Writer},
+    event::Event,
+    plan::{Place, Plan, PlannedFile},
+    roll::{Roll, Standing},
+    spool::{Spool, Spooled},
+};
+use crate::{
+    Error, Result,
+    reason::Reason,
+    record::{Headers, Output, Record},
+    sink::Counts,
+    topic,
+};
+
+/// The open files of a partition.
+#[derive(Debug)]
+pub(super) struct Open {
+    partition: i32,
+    first: i64,
+    codec: Codec,
+    /// The plan that is there already and is finished as it stands.
+    plan: Option<Plan>,
+    folder: Arc<Path>,
+    files: BTreeMap<NaiveDate, Writer>,
+    last: Option<i64>,
+    /// The times of the oldest and the newest record, and when the oldest came here.
+    times: Option<(DateTime<Utc>, DateTime<Utc>, Instant)>,
+    rejected: Vec<Output>,
+    days: BTreeMap<NaiveDate, Counts>,
+    records: u64,
+}
+
+/// What was open, complete.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) partition: i32,
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) codec: Codec,
+    pub(super) plan: Option<Plan>,
+    pub(super) files: Vec<(PlannedFile, Spooled)>,
+    pub(super) rejected: Vec<Output>,
+    pub(super) days: BTreeMap<NaiveDate, Counts>,
+    pub(super) records: u64,
+}
+
+impl Open {
+    /// Returns the files of a partition from `first` on, without any record yet.
+    pub(super) fn new(
+        partition: i32,
+        first: i64,
+        codec: Codec,
+        plan: Option<Plan>,
+        folder: Arc<Path>,
+    ) -> Self {
+        let codec = plan.as_ref().map_or(codec, |plan| plan.codec);
+        let (files, days, rejected) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (last, times, records) = (None, None, 0);
+        Self { partition, first, codec, plan, folder, files, last, times, rejected, days, records }
+    }
+
+    /// Takes records until the files are due or there are no more; returns whether they are due. Blocks.
+    pub(super) fn take(
+        &mut self,
+        records: &mut VecDeque<Record>,
+        roll: &Roll,
+        sink: &str,
+    ) -> Result<bool> {
+        while let Some(record) = records.pop_front() {
+            if let Some(plan) = &self.plan
+                && record.offset > plan.last
+            {
+                // The last record of the plan is not in the log any more.
+                return Err(self.broken(plan));
+            }
+            self.push(record, sink)?;
+            if self.is_due(roll, Instant::now()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns whether the files are to be closed now.
+    pub(super) fn is_due(&self, roll: &Roll, now: Instant) -> bool {
+        // A plan that is there says where it ends, and nothing else does.
+        if let Some(plan) = &self.plan {
+            return self.last == Some(plan.last);
+        }
+        let Some((oldest, newest, since)) = self.times else { return false };
+        roll.is_due(&Standing {
+            bytes: self.files.values().map(Writer::bytes).sum(),
+            days: self.files.len(),
+            span: (newest - oldest).to_std().unwrap_or_default(),
+            held: now.saturating_duration_since(since),
+        })
+    }
+
+    /// Returns whether the oldest record is older than this, by a clock that says `now`, and may be closed for it.
+    pub(super) fn is_older(&self, age: Duration, now: DateTime<Utc>) -> bool {
+        let oldest = self.times.map(|(oldest, ..)| now - oldest);
+        self.plan.is_none()
+            && oldest.and_then(|held| held.to_std().ok()).is_some_and(|held| held >= age)
+    }
+
+    /// Returns whether the files end where their plan does, or have none.
+    pub(super) fn is_whole(&self) -> bool {
+        self.plan.as_ref().is_none_or(|plan| self.last == Some(plan.last))
+    }
+
+    /// Ends all files; `None` if there was no record. Blocks.
+    pub(super) fn close(self, topic_id: &str) -> Result<Option<Closed>> {
+        let Self { partition, first, codec, plan, rejected, mut days, records, .. } = self;
+        let Some(last) = self.last else { return Ok(None) };
+        let place = Place { topic_id, partition, first, last };
+        let mut files = Vec::with_capacity(self.files.len());
+        for (dt, writer) in self.files {
+            let (spooled, events) = writer.finish()?;
+            days.entry(dt).or_default().stored += events;
+            let name = place.file(dt, 1, codec);
+            let sha256 = hex(&spooled.sha256);
+            let bytes = spooled.len();
+            files.push((PlannedFile { dt, name, generation: 1, events, bytes, sha256 }, spooled));
+        }
+        Ok(Some(Closed { partition, first, last, codec, plan, files, rejected, days, records }))
+    }
+
+    fn push(&mut self, record: Record, sink: &str) -> Result<()> {
+        self.last = Some(record.offset);
+        self.records += 1;
+        let at = record.appended_at;
+        let times = self.times.get_or_insert((at, at, Instant::now()));
+        *times = (times.0.min(at), times.1.max(at), times.2);
+        match Event::read(record.value.clone(), self.codec) {
+            Ok(event) => {
+                let day = event.day(at);
+                let writer = match self.files.entry(day) {
+                    std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
+                    std::collections::btree_map::Entry::Vacant(file) => {
+                        let spool = Spool::new(Arc::clone(&self.folder));
+                        file.insert(Writer::new(self.codec, spool)?)
+                    }
+                };
+                writer.write(event)
+            }
+            Err(why) => {
+                self.days.entry(at.date_naive()).or_default().rejected += 1;
+                self.rejected.push(rejected(record, sink, why));
+                Ok(())
+            }
+        }
+    }
+
+    fn broken(&self, plan: &Plan) -> Error {
+        Error::PlanBroken { partition: self.partition, first: plan.first, last: plan.last }
+    }
+}
+
+/// Returns the record for `failed` of what is no event: it stops nobody.
+fn rejected(record: Record, sink: &str, why: String) -> Output {
+    let reasons = [Reason::new("$", "not_an_object", why)];
+    let headers = record
+        .headers
+        .with("stage", "sink")
+        .with("sink", sink.to_owned())
+        .with("reasons", serde_json::to_string(&reasons).unwrap_or_default());
+    let headers: Headers = headers;
+    let Record { partition, key, value, .. } = record;
+    Output { topic: topic::FAILED.into(), partition, key, headers, value }
+}
+
+/// Returns lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}

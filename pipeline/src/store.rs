@@ -1,0 +1,3 @@
+//! The queries of this crate, one function each.
+
+pub(crate) mod plan;
