@@ -27,6 +27,8 @@ create table tidings.telemetry_plan (
   partition int not null,
   first_offset bigint not null,
   last_offset bigint not null,
+  first_at timestamptz not null,
+  records_sha256 bytea not null,
   codec text not null,
   state text not null default 'planned',
   planned_at timestamptz not null default clock_timestamp(),
@@ -35,6 +37,7 @@ create table tidings.telemetry_plan (
   constraint telemetry_plan_topic foreign key (topic_id) references tidings.telemetry_topic,
   constraint telemetry_plan_unique unique (sink, topic_id, partition, first_offset),
   constraint telemetry_plan_offsets check (first_offset >= 0 and last_offset >= first_offset),
+  constraint telemetry_plan_records check (length(records_sha256) = 32),
   constraint telemetry_plan_codec check (codec in ('jsonl.gz', 'jsonl.zst', 'parquet')),
   constraint telemetry_plan_state check (state in ('planned', 'done')),
   constraint telemetry_plan_done_has_time check ((state = 'done') = (done_at is not null))
@@ -42,6 +45,8 @@ create table tidings.telemetry_plan (
 comment on table tidings.telemetry_plan is 'Which records of a partition a file sink puts into files together; the plans of a partition follow each other without a gap.';
 comment on column tidings.telemetry_plan.first_offset is 'Where the plan before it has ended, whether a record lies at this offset or not.';
 comment on column tidings.telemetry_plan.last_offset is 'The offset of its last record.';
+comment on column tidings.telemetry_plan.first_at is 'When the log took its first record: that of a topic which was made anew differs.';
+comment on column tidings.telemetry_plan.records_sha256 is 'Over the offset and the time of each of its records: by it whoever reads them again knows them.';
 comment on column tidings.telemetry_plan.state is 'planned: files may be missing; done: all of them are up.';
 
 create table tidings.telemetry_file (
@@ -95,7 +100,9 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp a
 begin
   return (
     select json_build_object(
-      'plan_id', p.plan_id, 'first', p.first_offset, 'last', p.last_offset, 'codec', p.codec, 'done', p.state = 'done',
+      'plan_id', p.plan_id, 'first', p.first_offset, 'last', p.last_offset,
+      'first_at', (extract(epoch from p.first_at) * 1000)::bigint, 'records', encode(p.records_sha256, 'hex'),
+      'codec', p.codec, 'done', p.state = 'done',
       'files', coalesce((
         select json_agg(json_build_object(
           'dt', f.dt, 'name', f.name, 'generation', f.generation, 'events', f.events, 'bytes', f.bytes,
@@ -131,8 +138,12 @@ begin
   where p.sink = p_sink and p.topic_id = p_topic_id and p.partition = p_partition;
   if v_next is null or v_next = v_first then
     -- Two that come at once both find the same end; the constraint decides, and the second reads what the first wrote.
-    insert into tidings.telemetry_plan (sink, topic_id, partition, first_offset, last_offset, codec)
-    values (p_sink, p_topic_id, p_partition, v_first, (p_plan->>'last')::bigint, p_plan->>'codec')
+    insert into tidings.telemetry_plan
+      (sink, topic_id, partition, first_offset, last_offset, first_at, records_sha256, codec)
+    values
+      (p_sink, p_topic_id, p_partition, v_first, (p_plan->>'last')::bigint,
+       timestamptz 'epoch' + (p_plan->>'first_at')::bigint * interval '1 millisecond',
+       decode(p_plan->>'records', 'hex'), p_plan->>'codec')
     on conflict on constraint telemetry_plan_unique do nothing
     returning plan_id into v_plan_id;
     insert into tidings.telemetry_file (plan_id, dt, name, generation, events, bytes, sha256)

@@ -123,9 +123,11 @@ pub enum Error {
     },
     /// The records of a plan do not make the files that were planned.
     #[error(
-        "the records {first} to {last} of partition {partition} are not those that were planned into files; look whether the log has lost some"
+        "the records {first} to {last} of partition {partition} are not those that were planned into files; if the topic was made anew, run select tidings.renew_topic_v1('{topic}'), and otherwise look whether the log has lost some"
     )]
     PlanBroken {
+        /// The topic.
+        topic: &'static str,
         /// The partition.
         partition: i32,
         /// The first offset of the plan.

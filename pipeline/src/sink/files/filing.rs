@@ -46,9 +46,13 @@ impl Filing<'_> {
         let plan = if let Some(plan) = adopted {
             plan
         } else {
-            let (codec, files) = (closed.codec, made.clone());
-            self.plan(partition, Plan { id: 0, first, last, codec, done: false, files }).await?
+            let (print, codec, files) = (closed.print.clone(), closed.codec, made.clone());
+            let ours = Plan { id: 0, first, last, print, codec, done: false, files };
+            self.plan(partition, ours).await?
         };
+        if plan.print != closed.print {
+            return Err(plan.broken(partition));
+        }
         let files = self.upload(partition, &plan, made, spooled).await?;
         // Before the commit: after it nobody would know that a manifest is missing. The plan is final already.
         let place = Place { topic_id: &self.topic_id, partition, first, last };
@@ -90,10 +94,7 @@ impl Filing<'_> {
             Comparison::Recoded => {
                 telemetry::plan_recoded(&self.sink.options.name, partition, plan.first, plan.last);
             }
-            Comparison::Different => {
-                let (first, last) = (plan.first, plan.last);
-                return Err(Error::PlanBroken { partition, first, last });
-            }
+            Comparison::Different => return Err(plan.broken(partition)),
         }
         let mut files = Vec::with_capacity(made.len());
         for ((planned, made), spooled) in plan.files.iter().zip(made).zip(spooled) {

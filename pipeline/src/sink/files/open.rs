@@ -8,16 +8,17 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDate, Utc};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     codec::{Codec, Writer},
     event::Event,
-    plan::{Place, Plan, PlannedFile},
+    plan::{Place, Plan, PlannedFile, Print},
     roll::{Roll, Standing},
     spool::{Spool, Spooled},
 };
 use crate::{
-    Error, Result,
+    Result,
     reason::Reason,
     record::{Headers, Output, Record},
     sink::Counts,
@@ -35,6 +36,9 @@ pub(super) struct Open {
     folder: Arc<Path>,
     files: BTreeMap<NaiveDate, Writer>,
     last: Option<i64>,
+    /// When the log took the first record, and what all of them are known by.
+    first_at: Option<i64>,
+    records_hash: Sha256,
     /// The times of the oldest and the newest record, and when the oldest came here.
     times: Option<(DateTime<Utc>, DateTime<Utc>, Instant)>,
     rejected: Vec<Output>,
@@ -48,6 +52,7 @@ pub(super) struct Closed {
     pub(super) partition: i32,
     pub(super) first: i64,
     pub(super) last: i64,
+    pub(super) print: Print,
     pub(super) codec: Codec,
     pub(super) plan: Option<Plan>,
     pub(super) files: Vec<(PlannedFile, Spooled)>,
@@ -66,9 +71,21 @@ impl Open {
         folder: Arc<Path>,
     ) -> Self {
         let codec = plan.as_ref().map_or(codec, |plan| plan.codec);
-        let (files, days, rejected) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        let (last, times, records) = (None, None, 0);
-        Self { partition, first, codec, plan, folder, files, last, times, rejected, days, records }
+        Self {
+            partition,
+            first,
+            codec,
+            plan,
+            folder,
+            files: BTreeMap::new(),
+            last: None,
+            first_at: None,
+            records_hash: Sha256::new(),
+            times: None,
+            rejected: Vec::new(),
+            days: BTreeMap::new(),
+            records: 0,
+        }
     }
 
     /// Takes records until the files are due or there are no more; returns whether they are due. Blocks.
@@ -79,11 +96,13 @@ impl Open {
         sink: &str,
     ) -> Result<bool> {
         while let Some(record) = records.pop_front() {
-            if let Some(plan) = &self.plan
-                && record.offset > plan.last
-            {
-                // The last record of the plan is not in the log any more.
-                return Err(self.broken(plan));
+            // The last record of the plan is gone, or its first is another one.
+            let at = record.appended_at.timestamp_millis();
+            let fits = |plan: &Plan| {
+                record.offset <= plan.last && self.first_at.unwrap_or(at) == plan.print.first_at
+            };
+            if let Some(plan) = self.plan.as_ref().filter(|plan| !fits(plan)) {
+                return Err(plan.broken(self.partition));
             }
             self.push(record, sink)?;
             if self.is_due(roll, Instant::now()) {
@@ -124,6 +143,8 @@ impl Open {
     pub(super) fn close(self, topic_id: &str) -> Result<Option<Closed>> {
         let Self { partition, first, codec, plan, rejected, mut days, records, .. } = self;
         let Some(last) = self.last else { return Ok(None) };
+        let first_at = self.first_at.unwrap_or_default();
+        let print = Print { first_at, records: hex(&self.records_hash.finalize()) };
         let place = Place { topic_id, partition, first, last };
         let mut files = Vec::with_capacity(self.files.len());
         for (dt, writer) in self.files {
@@ -134,13 +155,28 @@ impl Open {
             let bytes = spooled.len();
             files.push((PlannedFile { dt, name, generation: 1, events, bytes, sha256 }, spooled));
         }
-        Ok(Some(Closed { partition, first, last, codec, plan, files, rejected, days, records }))
+        Ok(Some(Closed {
+            partition,
+            first,
+            last,
+            print,
+            codec,
+            plan,
+            files,
+            rejected,
+            days,
+            records,
+        }))
     }
 
     fn push(&mut self, record: Record, sink: &str) -> Result<()> {
         self.last = Some(record.offset);
         self.records += 1;
         let at = record.appended_at;
+        let at_ms = at.timestamp_millis();
+        self.first_at.get_or_insert(at_ms);
+        self.records_hash.update(record.offset.to_be_bytes());
+        self.records_hash.update(at_ms.to_be_bytes());
         let times = self.times.get_or_insert((at, at, Instant::now()));
         *times = (times.0.min(at), times.1.max(at), times.2);
         match Event::read(record.value.clone(), self.codec) {
@@ -161,10 +197,6 @@ impl Open {
                 Ok(())
             }
         }
-    }
-
-    fn broken(&self, plan: &Plan) -> Error {
-        Error::PlanBroken { partition: self.partition, first: plan.first, last: plan.last }
     }
 }
 

@@ -11,6 +11,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::codec::Codec;
+use crate::{Error, topic};
 
 /// A plan.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -22,12 +23,24 @@ pub(crate) struct Plan {
     pub(crate) first: i64,
     /// The offset of its last record.
     pub(crate) last: i64,
+    /// Which records: those of a topic that was made anew have the same offsets.
+    #[serde(flatten)]
+    pub(crate) print: Print,
     pub(crate) codec: Codec,
     /// All its files are up.
     #[serde(default)]
     pub(crate) done: bool,
     /// By day.
     pub(crate) files: Vec<PlannedFile>,
+}
+
+/// By which the records of a plan are known again.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Print {
+    /// When the log took the first of them, in milliseconds since 1970.
+    pub(crate) first_at: i64,
+    /// The hash over the offset and the time of each, in hexadecimal digits.
+    pub(crate) records: String,
 }
 
 /// A file of a plan.
@@ -81,6 +94,11 @@ impl Place<'_> {
 }
 
 impl Plan {
+    /// Returns the error of records that are not those of this plan.
+    pub(super) fn broken(&self, partition: i32) -> Error {
+        Error::PlanBroken { partition, first: self.first, last: self.last, topic: topic::UNIQUE }
+    }
+
     /// Compares the files that were made from the records of this plan.
     pub(super) fn compare(&self, made: &[PlannedFile]) -> Comparison {
         let events = |files: &[PlannedFile]| -> Vec<_> {
@@ -125,7 +143,9 @@ mod tests {
     #[test]
     fn files_are_compared_by_their_events_first() {
         let files = vec![file(1, 5, "a"), file(2, 7, "b")];
-        let plan = Plan { id: 1, first: 0, last: 20, codec: Codec::Parquet, done: false, files };
+        let print = Print { first_at: 0, records: String::new() };
+        let (codec, done) = (Codec::Parquet, false);
+        let plan = Plan { id: 1, first: 0, last: 20, print, codec, done, files };
         for (made, expected) in [
             (vec![file(1, 5, "a"), file(2, 7, "b")], Comparison::Same),
             (vec![file(1, 5, "a"), file(2, 7, "c")], Comparison::Recoded),
