@@ -149,9 +149,13 @@ pub enum Error {
     /// Columns cannot be written.
     #[error("write columns")]
     Columns(#[from] parquet::errors::ParquetError),
-    /// A part of the program has panicked.
-    #[error("encode events")]
-    Panicked(#[from] tokio::task::JoinError),
+    /// A task has a fault.
+    #[error("a task of the pipeline has a fault; what is committed is safe, start it again")]
+    Panicked {
+        /// What it said.
+        #[from]
+        source: tokio::task::JoinError,
+    },
     /// Who works on what could not be settled.
     #[error("hold partitions of the log")]
     Unheld(#[from] tidings_ownership::Error),
@@ -178,7 +182,7 @@ impl Error {
             | Self::OutOfPlan { .. }
             | Self::PlanBroken { .. }
             | Self::Columns(_)
-            | Self::Panicked(_) => false,
+            | Self::Panicked { .. } => false,
             Self::Contended { .. } | Self::PlannedOtherwise { .. } | Self::Spool(_) => true,
             Self::ObjectStore { source, .. } => crate::sink::files::is_transient(source),
             Self::Fenced { .. } => true,

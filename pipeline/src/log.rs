@@ -9,13 +9,15 @@
 //!                 └── Changed(lost, gained) ◀──────┘
 //! ```
 
+mod appender;
+pub mod conformance;
 pub mod memory;
 
 use std::{fmt, future::Future};
 
 use chrono::{DateTime, Utc};
 
-pub use self::memory::Memory;
+pub use self::{appender::Appender, memory::Memory};
 
 use crate::{
     Result,
@@ -36,6 +38,13 @@ pub trait Log: fmt::Debug + Clone + Send + Sync + 'static {
     type Member: Member;
     /// A reader without a group.
     type Reader: Reader;
+
+    /// Returns what tells this log from every other one: its kind, and its installation.
+    ///
+    /// # Errors
+    ///
+    /// The log does not answer.
+    fn id(&self) -> impl Future<Output = Result<String>> + Send;
 
     /// Makes the topics that are missing, and checks those that are there.
     ///

@@ -26,6 +26,8 @@ pub struct Provenance {
     pub message_id: Option<String>,
     /// The device that sent it, as it says (`x-device-id`); not necessarily whose events they are.
     pub sender: Option<String>,
+    /// The device that the batch itself names (`did`), for events that name none.
+    pub did: Option<String>,
     /// Who imported it from an archive, if it came so.
     pub importer: Option<String>,
 }
@@ -91,6 +93,7 @@ impl Provenance {
             syncts: headers.get("syncts").and_then(|ms| ms.parse().ok()).unwrap_or(appended_at),
             message_id: text("message_id"),
             sender: text("x-device-id"),
+            did: text("did"),
             importer: text("importer"),
         }
     }
@@ -107,6 +110,7 @@ impl Provenance {
         let optional = [
             ("message_id", &self.message_id),
             ("x-device-id", &self.sender),
+            ("did", &self.did),
             ("importer", &self.importer),
         ];
         for (name, value) in optional {
@@ -147,6 +151,7 @@ mod tests {
             syncts: 1_700_000_000_123,
             message_id: Some("m".to_owned()),
             sender: None,
+            did: Some("d".to_owned()),
             importer: Some("desk".to_owned()),
         };
         let record = Record {

@@ -1,12 +1,100 @@
-//! Everything that this crate says about itself.
+//! Every line that this crate logs.
+//!
+//! Nothing that a client has sent is in them, and nothing is logged per event.
 
-use std::error::Error;
+use std::error::Error as StdError;
+
+use crate::{
+    Error,
+    dedup::{BadBlob, Evicted},
+    log::Change,
+};
+
+/// An error with what it comes from, as one sentence.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+pub(crate) fn thrown_back(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(group, %error, "{group} begins again from what is committed");
+}
+
+pub(crate) fn changed(group: &str, change: &Change) {
+    let (gained, lost) = (change.gained.len(), change.lost.len());
+    tracing::info!(group, gained, lost, "{group} has gained {gained} partitions and lost {lost}");
+}
+
+pub(crate) fn aborted(group: &str) {
+    tracing::warn!(group, "a transaction of {group} was aborted and is done again");
+}
+
+pub(crate) fn unreadable_entry(partition: i32, offset: i64, error: &serde_json::Error) {
+    tracing::error!(
+        partition,
+        offset,
+        %error,
+        "record {offset} of partition {partition} of the ledger cannot be read, and is not counted"
+    );
+}
+
+pub(crate) fn unreadable_keys(partition: i32, offset: i64, error: BadBlob) {
+    tracing::error!(
+        partition,
+        offset,
+        %error,
+        "record {offset} of partition {partition} of the keys cannot be read; what it has may come twice"
+    );
+}
+
+pub(crate) fn rebuilt(partitions: usize, keys: usize, bytes: usize) {
+    tracing::info!(
+        partitions,
+        keys,
+        size_bytes = bytes,
+        "the keys of {partitions} partitions were read back in; {keys} keys are held"
+    );
+}
+
+pub(crate) fn evicted(evicted: Evicted) {
+    let Evicted { keys, reaches_s } = evicted;
+    tracing::warn!(
+        keys,
+        reaches_s,
+        "{keys} keys went before their time because memory is full; duplicates are known for {reaches_s} s back"
+    );
+}
+
+pub(crate) fn panicked(step: &str, partition: i32, offset: i64) {
+    tracing::error!(
+        step,
+        partition,
+        offset,
+        "{step} has a fault: record {offset} of partition {partition} is kept as failed, and the rest goes on"
+    );
+}
+
+pub(crate) fn sink_started(sink: &str) {
+    tracing::info!(sink, "the sink {sink} has started");
+}
+
+pub(crate) fn unpruned(error: &Error) {
+    let error = chain(error);
+    tracing::warn!(%error, "old records of the ledger were not removed");
+}
 
 // Files.
 
 pub(crate) fn conditional_put_missing(sink: &str, store: &str) {
     tracing::warn!(
-        sink.name = sink,
+        sink,
         store,
         "{store} cannot put a file only where nothing is; files of {sink} are at least once there"
     );
@@ -14,64 +102,56 @@ pub(crate) fn conditional_put_missing(sink: &str, store: &str) {
 
 pub(crate) fn files_committed(sink: &str, partition: i32, first: i64, last: i64) {
     tracing::debug!(
-        sink.name = sink,
-        log.partition = partition,
-        log.first = first,
-        log.last = last,
+        sink,
+        partition,
+        first,
+        last,
         "{sink} has filed {first} to {last} of partition {partition}"
     );
 }
 
 pub(crate) fn plan_adopted(sink: &str, partition: i32, first: i64, last: i64) {
     tracing::info!(
-        sink.name = sink,
-        log.partition = partition,
-        log.first = first,
-        log.last = last,
+        sink,
+        partition,
+        first,
+        last,
         "{sink} finishes the plan of {first} to {last} of partition {partition}"
     );
 }
 
 pub(crate) fn plan_recoded(sink: &str, partition: i32, first: i64, last: i64) {
     tracing::warn!(
-        sink.name = sink,
-        log.partition = partition,
-        log.first = first,
-        log.last = last,
+        sink,
+        partition,
+        first,
+        last,
         "the plan of {first} to {last} of partition {partition} was made by another version of its codec; {sink} makes it anew"
     );
 }
 
-pub(crate) fn probe_left(store: &str, path: &str, error: &(dyn Error + 'static)) {
-    tracing::warn!(store, path, error, "{path} is left in {store}; delete it by hand");
+pub(crate) fn probe_left(store: &str, path: &str, error: &object_store::Error) {
+    tracing::warn!(store, path, %error, "{path} is left in {store}; delete it by hand");
 }
 
-pub(crate) fn request_retried(
-    store: &str,
-    path: &str,
-    attempt: u32,
-    error: &(dyn Error + 'static),
-) {
+pub(crate) fn request_retried(store: &str, path: &str, attempt: u32, error: &object_store::Error) {
     tracing::debug!(
         store,
         path,
         attempt,
-        error,
+        %error,
         "attempt {attempt} at {path} in {store} has failed"
     );
 }
 
-pub(crate) fn sink_interrupted(sink: &str, error: &(dyn Error + 'static)) {
-    tracing::warn!(
-        sink.name = sink,
-        error,
-        "{sink} is interrupted and begins again at its last commit"
-    );
+pub(crate) fn sink_interrupted(sink: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(sink, %error, "the sink {sink} is interrupted and begins again at its last commit");
 }
 
 pub(crate) fn sink_left_open(sink: &str) {
     tracing::warn!(
-        sink.name = sink,
+        sink,
         "{sink} has stopped before its open files were up; their events are read again at the next start"
     );
 }

@@ -82,7 +82,7 @@ impl Layout {
         };
         vec![
             spec(RAW, self.retention, true),
-            spec(EVENTS, self.retention, false),
+            spec(EVENTS, self.retention, true),
             spec(UNIQUE, self.retention, true),
             spec(DUPLICATE, self.quarantine, true),
             spec(FAILED, self.quarantine, true),

@@ -185,6 +185,11 @@ impl<'a> Object<'a> {
         self.0.retain_mut(|(name, value)| keep(name, value));
     }
 
+    /// Returns the members in their order, by index.
+    pub(crate) fn members(&self) -> &[(Cow<'a, str>, Value<'a>)] {
+        &self.0
+    }
+
     /// Returns how many members there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -330,7 +335,7 @@ impl<'de> Visitor<'de> for Tree {
 }
 
 /// The name of a member, borrowed where it has no escapes.
-struct Name<'a>(Cow<'a, str>);
+pub(crate) struct Name<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -123,7 +123,7 @@ impl State {
     fn write(&mut self, outputs: Vec<Output>) -> Result<Vec<i64>> {
         for output in &outputs {
             let found = self.topic(&output.topic)?;
-            if usize::try_from(output.partition).is_ok_and(|partition| partition >= found.len()) {
+            if !usize::try_from(output.partition).is_ok_and(|partition| partition < found.len()) {
                 let (topic, partition) = (output.topic.to_string(), output.partition);
                 return Err(Error::NoSuchPartition { topic, partition });
             }
@@ -148,6 +148,10 @@ impl State {
 impl Log for Memory {
     type Member = MemoryMember;
     type Reader = MemoryReader;
+
+    async fn id(&self) -> Result<String> {
+        Ok("memory".to_owned())
+    }
 
     async fn prepare(&self, topics: &[Spec]) -> Result<()> {
         let mut state = self.shared.lock();
@@ -315,8 +319,10 @@ impl Member for MemoryMember {
             }
             return Ok(Outcome::Aborted);
         }
-        group.positions.extend(positions.iter().map(|at| (at.partition, at.offset)));
+        // Before the positions move: what cannot be written leaves everything as it was.
         state.write(outputs)?;
+        let Some(group) = state.groups.get_mut(&self.group) else { return Err(fenced()) };
+        group.positions.extend(positions.iter().map(|at| (at.partition, at.offset)));
         self.shared.changed.notify_waiters();
         Ok(Outcome::Committed)
     }
@@ -338,7 +344,12 @@ impl Drop for MemoryMember {
 
 impl Reader for MemoryReader {
     async fn next(&mut self, limits: Limits) -> Result<Option<Vec<Record>>> {
-        let records: Vec<_> = self.records.by_ref().take(limits.records.max(1)).collect();
-        Ok((!records.is_empty()).then_some(records))
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while taken.is_empty() || (taken.len() < limits.records && bytes < limits.bytes) {
+            let Some(record) = self.records.next() else { break };
+            bytes += record.value.len();
+            taken.push(record);
+        }
+        Ok((!taken.is_empty()).then_some(taken))
     }
 }

@@ -38,8 +38,7 @@ pub use self::{
     target::{Conditional, Retry, Store},
 };
 use self::{filing::Filing, session::Session};
-use super::{Counts, Ledger};
-use crate::{Log, Result, store, telemetry, topic};
+use crate::{Log, Result, ledger::Sunk, store, telemetry, topic};
 
 /// How long a sink that was interrupted waits before it begins again.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -55,8 +54,6 @@ pub struct Options {
     pub roll: Roll,
     /// The folder for open files that are larger than 1 MiB; made when it is needed.
     pub spool: PathBuf,
-    /// What is written down in the transaction of each commit.
-    pub ledger: Ledger,
     /// How long open files may take to go up when the sink is stopped; what is not up then is read again.
     pub closing_max: Duration,
 }
@@ -95,7 +92,7 @@ pub struct Sink {
 }
 
 impl Options {
-    /// Returns options with defaults: lines by Zstandard, rolled by [`Roll::default`], nothing written down.
+    /// Returns options with defaults: lines by Zstandard, rolled by [`Roll::default`].
     #[must_use]
     pub fn new(name: impl Into<String>, spool: impl Into<PathBuf>) -> Self {
         Self {
@@ -103,18 +100,17 @@ impl Options {
             codec: Codec::default(),
             roll: Roll::default(),
             spool: spool.into(),
-            ledger: Ledger::default(),
             closing_max: Duration::from_secs(20),
         }
     }
 }
 
 impl Metrics {
-    fn commit<'a>(&self, records: u64, days: impl Iterator<Item = &'a Counts>) {
+    fn commit(&self, records: u64, days: &[Sunk]) {
         self.committed.fetch_add(records, Ordering::Relaxed);
-        for counts in days {
-            self.stored.fetch_add(counts.stored, Ordering::Relaxed);
-            self.rejected.fetch_add(counts.rejected, Ordering::Relaxed);
+        for day in days {
+            self.stored.fetch_add(day.stored, Ordering::Relaxed);
+            self.rejected.fetch_add(day.rejected, Ordering::Relaxed);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A log of unique events, a sink that files them, and a look at what lies there.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     io::Read as _,
     path::{Path, PathBuf},
@@ -248,6 +248,3 @@ fn walk(root: &Path, folder: &Path, names: &mut Vec<String>) {
         }
     }
 }
-
-/// How many events of each outcome a ledger has seen, by day.
-pub(super) type Books = BTreeMap<String, (u64, u64)>;

@@ -1,14 +1,10 @@
 //! Folders and codecs, days, ages, what is no event, and what the ledger hears.
 
-use std::sync::{Arc, Mutex, atomic::Ordering};
+use std::sync::{Arc, atomic::Ordering};
 
 use tidings_pipeline::{
-    Output,
-    record::Headers,
-    sink::{
-        Ledger,
-        files::{Codec, Conditional, Store},
-    },
+    ledger::{Entry, Sunk},
+    sink::files::{Codec, Conditional, Store},
     topic,
 };
 use tidings_tests::{
@@ -16,7 +12,7 @@ use tidings_tests::{
     s3::{Bucket, Fault},
 };
 
-use super::lake::{Books, Lake, RETRY, store};
+use super::lake::{Lake, RETRY, store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_codec_files_into_a_folder() {
@@ -58,18 +54,7 @@ async fn store_without_conditional_puts_is_found_out_and_still_filled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_event_is_failed_and_everything_is_in_the_ledger() {
     let bucket = Bucket::new().await;
-    let mut lake = Lake::alone(&bucket).await;
-    let books = Arc::new(Mutex::new(Books::new()));
-    let heard = Arc::clone(&books);
-    lake.options.ledger = Ledger::new(move |account| {
-        let mut books = heard.lock().unwrap();
-        for (day, counts) in account.days {
-            let book = books.entry(day.to_string()).or_default();
-            *book = (book.0 + counts.stored, book.1 + counts.rejected);
-        }
-        let (topic, key, headers) = (topic::LEDGER.into(), None, Headers::new());
-        vec![Output { topic, partition: account.partition, key, headers, value: "x".into() }]
-    });
+    let lake = Lake::alone(&bucket).await;
     lake.append(0, "e", &[0, 1]).await;
     lake.append(1, "e", &[1]).await;
     lake.append_value(1, "{\"mid\":").await;
@@ -86,10 +71,25 @@ async fn what_is_no_event_is_failed_and_everything_is_in_the_ledger() {
         ("sink", "lake", &b"{\"mid\":"[..])
     );
     assert!(said("reasons").contains(r#""path":"$","code":"not_an_object""#));
-    let expected = [("2026-11-21", (1, 0)), ("2026-11-22", (2, 0)), ("2026-11-23", (0, 1))];
-    let expected: Books = expected.map(|(day, counts)| (day.to_owned(), counts)).into();
-    assert_eq!(*books.lock().unwrap(), expected);
-    assert_eq!(lake.log.records(topic::LEDGER).len(), 2);
+    let day = |day, stored, rejected| {
+        let taken = stored + rejected;
+        Sunk { day, taken, stored, rejected, ..Sunk::default() }
+    };
+    // 20778 is 2026-11-21; what is no event counts on the day of its record.
+    let expected = [
+        (0, 0, 2, vec![day(20_778, 1, 0), day(20_779, 1, 0)]),
+        (1, 0, 2, vec![day(20_779, 1, 0), day(20_780, 0, 1)]),
+    ];
+    let expected = expected.map(|(partition, first, next, days)| Entry::Sink {
+        sink: "lake".to_owned(),
+        partition,
+        first,
+        next,
+        days,
+    });
+    let ledger = lake.log.records(topic::LEDGER);
+    let entries: Vec<_> = ledger.iter().map(|entry| Entry::read(&entry.value).unwrap()).collect();
+    assert_eq!(entries, expected);
 }
 
 /// The youngest record decided in Secor, so that a trickle was never filed (issue 86).

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -18,12 +18,15 @@ use super::{
     spool::{Spool, Spooled},
 };
 use crate::{
-    Result,
+    Failed, Result, Stage,
+    ledger::Sunk,
+    provenance::Provenance,
     reason::Reason,
-    record::{Headers, Output, Record},
-    sink::Counts,
-    topic,
+    record::{Output, Record},
 };
+
+/// From the first day of the common era to that of Unix.
+const UNIX_EPOCH_DAYS: i32 = 719_163;
 
 /// The open files of a partition.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ pub(super) struct Open {
     /// The times of the oldest and the newest record, and when the oldest came here.
     times: Option<(DateTime<Utc>, DateTime<Utc>, Instant)>,
     rejected: Vec<Output>,
-    days: BTreeMap<NaiveDate, Counts>,
+    days: BTreeMap<NaiveDate, Sunk>,
     records: u64,
 }
 
@@ -57,7 +60,7 @@ pub(super) struct Closed {
     pub(super) plan: Option<Plan>,
     pub(super) files: Vec<(PlannedFile, Spooled)>,
     pub(super) rejected: Vec<Output>,
-    pub(super) days: BTreeMap<NaiveDate, Counts>,
+    pub(super) days: Vec<Sunk>,
     pub(super) records: u64,
 }
 
@@ -155,6 +158,12 @@ impl Open {
             let bytes = spooled.len();
             files.push((PlannedFile { dt, name, generation: 1, events, bytes, sha256 }, spooled));
         }
+        let days = days.into_iter().map(|(dt, sunk)| Sunk {
+            day: dt.num_days_from_ce() - UNIX_EPOCH_DAYS,
+            taken: sunk.stored + sunk.rejected,
+            ..sunk
+        });
+        let days = days.collect();
         Ok(Some(Closed {
             partition,
             first,
@@ -193,7 +202,7 @@ impl Open {
             }
             Err(why) => {
                 self.days.entry(at.date_naive()).or_default().rejected += 1;
-                self.rejected.push(rejected(record, sink, why));
+                self.rejected.push(rejected(&record, sink, why));
                 Ok(())
             }
         }
@@ -201,16 +210,14 @@ impl Open {
 }
 
 /// Returns the record for `failed` of what is no event: it stops nobody.
-fn rejected(record: Record, sink: &str, why: String) -> Output {
-    let reasons = [Reason::new("$", "not_an_object", why)];
-    let headers = record
-        .headers
-        .with("stage", "sink")
-        .with("sink", sink.to_owned())
-        .with("reasons", serde_json::to_string(&reasons).unwrap_or_default());
-    let headers: Headers = headers;
-    let Record { partition, key, value, .. } = record;
-    Output { topic: topic::FAILED.into(), partition, key, headers, value }
+fn rejected(record: &Record, sink: &str, why: String) -> Output {
+    // Where it came from is said within events alone, so its place here is all that is known.
+    let provenance = Provenance::of_raw(record);
+    let (index, device) = (None, None);
+    let reasons = vec![Reason::new("$", "not_an_object", why)];
+    let (stage, bytes) = (Stage::Sink, record.value.clone());
+    let failed = Failed { provenance, stage, sink: None, index, device, reasons, bytes };
+    failed.by_sink(sink).output(record.partition)
 }
 
 /// Returns lower-case hexadecimal digits.

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     Error, Result,
+    ledger::Entry,
     log::{Change, Limits, Member, Outcome, Position, Turn},
     record::Record,
-    sink::Account,
     store, telemetry,
 };
 
@@ -151,16 +151,17 @@ impl<'a, M: Member> Session<'a, M> {
         };
         self.filing.file(&mut closed).await?;
         let Closed { first, last, rejected, days, records, .. } = closed;
-        let account = Account { sink: &self.sink.options.name, partition, days: &days };
-        let mut outputs = self.sink.options.ledger.write(&account);
-        outputs.extend(rejected);
-        let position = Position { partition, offset: last + 1 };
+        let sink = self.sink.options.name.clone();
+        let next = last + 1;
+        let mut outputs = rejected;
+        outputs.push(Entry::Sink { sink, partition, first, next, days: days.clone() }.output());
+        let position = Position { partition, offset: next };
         if self.member.commit(outputs, &[position]).await? == Outcome::Aborted {
             self.open.clear();
             return Ok(false);
         }
         self.positions.insert(partition, position.offset);
-        self.sink.metrics.commit(records, days.values());
+        self.sink.metrics.commit(records, &days);
         telemetry::files_committed(&self.sink.options.name, partition, first, last);
         Ok(true)
     }

@@ -1,0 +1,181 @@
+//! From topic to topic: what a step reads, what it writes, and the position it has reached are committed together.
+//!
+//! ```text
+//! join ──▶ changed ──▶ process ──▶ commit ──▶ committed ──▶ process …
+//!   ▲                                 ├─ aborted ──▶ the same records again
+//!   └───────── everything known is dropped ── fenced
+//! ```
+//!
+//! No transaction is ever open while the log is asked for more, so a partition can never be lost in the middle of one.
+
+pub(crate) mod refine;
+pub(crate) mod unbundle;
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error, Log, Result,
+    log::{Change, Limits, Member, Outcome, Position, Turn},
+    record::{Output, Record},
+    telemetry,
+};
+
+/// The longest pause before a step that was thrown back begins again.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// The first one; it doubles.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+
+/// What a group reads, and how much at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Station {
+    /// The group's name.
+    pub(crate) group: &'static str,
+    /// The topic that it reads.
+    pub(crate) topic: &'static str,
+    /// How much goes into one transaction.
+    pub(crate) limits: Limits,
+}
+
+/// What a step does with records.
+pub(crate) trait Step: Send + 'static {
+    /// Takes over what was gained, and forgets what was lost.
+    fn changed(&mut self, change: &Change) -> impl Future<Output = Result<()>> + Send;
+
+    /// Turns records into what is written for them; pure, but for what the step remembers.
+    fn process(&mut self, records: Vec<Record>) -> Vec<Output>;
+
+    /// Keeps what the last call of [`process`](Self::process) has noted.
+    fn committed(&mut self);
+
+    /// Forgets it: the same records come again.
+    fn aborted(&mut self);
+}
+
+/// Runs a step until the shutdown; whatever throws it back, it begins again with a fresh one.
+///
+/// # Errors
+///
+/// What a person has to see to first, such as records that are gone.
+pub(crate) async fn run<L: Log, S: Step>(
+    log: &L,
+    station: Station,
+    mut fresh: impl FnMut() -> S + Send,
+    shutdown: &CancellationToken,
+) -> Result<()> {
+    let mut retreat = Retreat::default();
+    while !shutdown.is_cancelled() {
+        let mut commits = 0;
+        match serve(log, station, fresh(), &mut commits, shutdown).await {
+            Ok(()) => break,
+            Err(error) => retreat.after(station.group, error, commits, shutdown).await?,
+        }
+    }
+    Ok(())
+}
+
+/// The pauses of something that is thrown back and begins again.
+#[derive(Debug)]
+pub(crate) struct Retreat {
+    pause: Duration,
+}
+
+impl Default for Retreat {
+    fn default() -> Self {
+        Self { pause: PAUSE_MIN }
+    }
+}
+
+impl Retreat {
+    /// Waits, if what has thrown a group back may pass; what got somewhere before begins again soon.
+    ///
+    /// # Errors
+    ///
+    /// It will not pass.
+    pub(crate) async fn after(
+        &mut self,
+        group: &str,
+        error: Error,
+        commits: u64,
+        shutdown: &CancellationToken,
+    ) -> Result<()> {
+        if !error.is_transient() {
+            return Err(error);
+        }
+        telemetry::thrown_back(group, &error);
+        self.pause = if commits > 0 { PAUSE_MIN } else { (self.pause * 2).min(PAUSE_MAX) };
+        tokio::select! {
+            () = tokio::time::sleep(self.pause) => {}
+            () = shutdown.cancelled() => {}
+        }
+        Ok(())
+    }
+}
+
+async fn serve<L: Log, S: Step>(
+    log: &L,
+    station: Station,
+    mut step: S,
+    commits: &mut u64,
+    shutdown: &CancellationToken,
+) -> Result<()> {
+    let mut member = log.join(station.group, station.topic).await?;
+    while !shutdown.is_cancelled() {
+        let records = match member.next(station.limits).await? {
+            Turn::Idle => continue,
+            Turn::Changed(change) => {
+                telemetry::changed(station.group, &change);
+                step.changed(&change).await?;
+                continue;
+            }
+            Turn::Records(records) => records,
+        };
+        let positions = positions(&records);
+        // Away from the tasks that wait for the network.
+        let processed = tokio::task::spawn_blocking(move || {
+            let outputs = step.process(records);
+            (step, outputs)
+        });
+        let Ok((back, outputs)) = processed.await else {
+            // It has panicked; a fresh one reads the same records again.
+            return Err(Error::Fenced { group: station.group.to_owned() });
+        };
+        step = back;
+        match member.commit(outputs, &positions).await? {
+            Outcome::Committed => {
+                *commits += 1;
+                step.committed();
+            }
+            Outcome::Aborted => {
+                telemetry::aborted(station.group);
+                step.aborted();
+            }
+        }
+    }
+    member.leave().await;
+    Ok(())
+}
+
+/// Does something that is not to fail whatever it is given; `None` if it has a fault of its own and panics.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // What is changed by halves is thrown away by the caller.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok()
+}
+
+/// Returns where each partition is read on after these records.
+pub(crate) fn positions(records: &[Record]) -> Vec<Position> {
+    let mut positions: Vec<Position> = Vec::new();
+    for record in records {
+        let next = Position { partition: record.partition, offset: record.offset + 1 };
+        match positions.iter_mut().find(|at| at.partition == record.partition) {
+            Some(at) => *at = next,
+            None => positions.push(next),
+        }
+    }
+    positions
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,184 @@
+//! The second hop: each event once, checked, redacted and enriched.
+//!
+//! What it remembers are the keys of the partitions that it holds; see [`crate::dedup`].
+
+mod event;
+mod tally;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use self::{
+    event::{Meeting, Refined},
+    tally::Tally,
+};
+use crate::{
+    Failed, Log, Output, Record, Result, bundle,
+    dedup::Dedup,
+    hop::{Step, unbundle::fault},
+    identity::Scratch,
+    log::{Change, Limits, Reader, Start},
+    provenance::Provenance,
+    reason::Reason,
+    record::Headers,
+    steps::Steps,
+    telemetry, topic,
+};
+
+/// How many keys are written in one record: 2.4 MB.
+const BLOB_KEYS: usize = 100_000;
+
+/// How much is read at once of what was written.
+const REBUILD: Limits = Limits { records: 1000, bytes: 16 * 1024 * 1024 };
+
+/// The second hop, and what it remembers.
+pub(crate) struct Refine<L> {
+    log: L,
+    steps: Arc<Steps>,
+    dedup: Dedup,
+    window: Duration,
+    clock: fn() -> DateTime<Utc>,
+    scratch: Scratch,
+    /// The log's time of the batch at hand, or of the last one.
+    now: DateTime<Utc>,
+}
+
+impl<L: Log> Refine<L> {
+    pub(crate) fn new(
+        log: L,
+        steps: Arc<Steps>,
+        (window, bytes_max): (Duration, usize),
+        clock: fn() -> DateTime<Utc>,
+    ) -> Self {
+        let dedup = Dedup::new(window, bytes_max);
+        let (scratch, now) = (Scratch::default(), DateTime::UNIX_EPOCH);
+        Self { log, steps, dedup, window, clock, scratch, now }
+    }
+
+    /// Reads the keys of a partition back in.
+    ///
+    /// Whoever wrote them last has committed or aborted: the log says so before it hands a partition on.
+    async fn rebuild(&mut self, partition: i32) -> Result<()> {
+        self.dedup.gain(partition);
+        let now = (self.clock)();
+        let window = TimeDelta::from_std(self.window).unwrap_or(TimeDelta::MAX);
+        let from = now.checked_sub_signed(window).unwrap_or(DateTime::UNIX_EPOCH);
+        let mut reader = self.log.reader(topic::SEEN, partition, Start::Time(from)).await?;
+        while let Some(records) = reader.next(REBUILD).await? {
+            for record in records {
+                let times = (record.appended_at, now);
+                if let Err(error) = self.dedup.restore(partition, &record.value, times) {
+                    telemetry::unreadable_keys(partition, record.offset, error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is in one record, and adds what is written for it.
+    fn take(&mut self, record: &Record, tally: &mut Tally, outputs: &mut Vec<Output>) {
+        let Some(provenance) = Provenance::of_events(record) else {
+            let provenance = Provenance::of_raw(record);
+            tally.begin(&provenance);
+            return refuse(record, provenance, tally, outputs);
+        };
+        tally.begin(&provenance);
+        let Ok(events) = bundle::read(record) else {
+            return refuse(record, provenance, tally, outputs);
+        };
+        let key = record.key.as_ref().map(|key| String::from_utf8_lossy(key));
+        let device = key.as_deref().unwrap_or_default();
+        for (index, text) in events {
+            let bytes = record.value.slice_ref(text.get().as_bytes());
+            let meeting = Meeting {
+                provenance: &provenance,
+                device,
+                partition: record.partition,
+                index,
+                bytes,
+                key: record.key.clone(),
+                now: self.now,
+            };
+            let before = outputs.len();
+            let refined = super::caught(|| {
+                event::refine(&meeting, &self.steps, &mut self.dedup, (&mut self.scratch, outputs))
+            });
+            let refined = refined.unwrap_or_else(|| {
+                telemetry::panicked("refine", record.partition, record.offset);
+                outputs.truncate(before);
+                self.scratch = Scratch::default();
+                outputs.push(meeting.failed(crate::Stage::CheckEvent, vec![fault()]));
+                Refined::Failed
+            });
+            tally.count(&refined);
+        }
+    }
+}
+
+/// Keeps a record that is none of ours.
+fn refuse(record: &Record, provenance: Provenance, tally: &mut Tally, outputs: &mut Vec<Output>) {
+    let reason = bundle::read(record).err().unwrap_or_else(|| {
+        let message = "it has no header `source`; write to telemetry.raw instead";
+        Reason::new("$", "no_provenance", message)
+    });
+    let failed = Failed::batch(provenance, reason, record.value.clone());
+    outputs.push(failed.output(record.partition));
+    tally.count(&Refined::Failed);
+}
+
+impl<L: Log> Step for Refine<L> {
+    async fn changed(&mut self, change: &Change) -> Result<()> {
+        for partition in &change.lost {
+            self.dedup.lose(*partition);
+        }
+        for gained in &change.gained {
+            self.rebuild(gained.partition).await?;
+        }
+        if !change.gained.is_empty() {
+            telemetry::rebuilt(change.gained.len(), self.dedup.keys(), self.dedup.bytes());
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, records: Vec<Record>) -> Vec<Output> {
+        let latest = records.iter().map(|record| record.appended_at).max();
+        self.now = latest.map_or(self.now, |latest| latest.max(self.now));
+        let mut outputs = Vec::with_capacity(records.len() * 24);
+        for of in records.chunk_by(|a, b| a.partition == b.partition) {
+            let mut tally = Tally::default();
+            for record in of {
+                self.take(record, &mut tally, &mut outputs);
+            }
+            outputs.extend(tally.output(of));
+        }
+        for (partition, keys) in self.dedup.added() {
+            let blobs = keys.chunks(BLOB_KEYS * crate::dedup::KEY_BYTES);
+            outputs.extend(blobs.map(|blob| Output {
+                topic: topic::SEEN.into(),
+                partition,
+                key: None,
+                headers: Headers::new(),
+                value: blob.to_vec().into(),
+            }));
+        }
+        outputs
+    }
+
+    fn committed(&mut self) {
+        let evicted = self.dedup.committed(self.now);
+        if evicted.keys > 0 {
+            telemetry::evicted(evicted);
+        }
+    }
+
+    fn aborted(&mut self) {
+        self.dedup.aborted();
+    }
+}
+
+impl<L> fmt::Debug for Refine<L> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Refine").field("now", &self.now).finish_non_exhaustive()
+    }
+}

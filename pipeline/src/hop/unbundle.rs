@@ -1,0 +1,90 @@
+//! The first hop: batches become events by device.
+
+use crate::{
+    Failed, Output, Record, Result,
+    hop::Step,
+    ledger::{self, Entry},
+    log::Change,
+    provenance::Provenance,
+    reason::Reason,
+    telemetry,
+    unbundle::unbundle,
+};
+
+/// Takes batches apart; it remembers nothing.
+#[derive(Debug)]
+pub(crate) struct Unbundle {
+    partitions: i32,
+}
+
+impl Unbundle {
+    /// Returns the step for topics of so many partitions.
+    pub(crate) const fn new(partitions: i32) -> Self {
+        Self { partitions }
+    }
+
+    /// Takes one batch apart, adds what is written for it, and returns what it counts.
+    fn take(&self, record: &Record, outputs: &mut Vec<Output>) -> ledger::Unbundled {
+        let unbundled = unbundle(record);
+        let day = ledger::entry::day(unbundled.provenance.syncts);
+        let offset = record.offset;
+        let is_whole = |failed: &Failed| failed.index.is_none();
+        let counts = if unbundled.failed.iter().any(is_whole) {
+            let broken_bytes = (record.value.len() as u64).max(1);
+            ledger::Unbundled { offset, day, broken_bytes, ..ledger::Unbundled::default() }
+        } else {
+            let (received, failed) = (unbundled.events as u64, unbundled.failed.len() as u64);
+            let passed = received - failed;
+            ledger::Unbundled { offset, day, received, passed, failed, broken_bytes: 0 }
+        };
+        let bundles = unbundled.bundles.iter();
+        outputs.extend(bundles.map(|bundle| bundle.output(&unbundled.provenance, self.partitions)));
+        outputs.extend(unbundled.failed.iter().map(|failed| failed.output(record.partition)));
+        counts
+    }
+}
+
+impl Step for Unbundle {
+    async fn changed(&mut self, _: &Change) -> Result<()> {
+        Ok(())
+    }
+
+    fn process(&mut self, records: Vec<Record>) -> Vec<Output> {
+        let mut outputs = Vec::with_capacity(records.len() * 2);
+        for of in records.chunk_by(|a, b| a.partition == b.partition) {
+            let [first, ..] = of else { continue };
+            let mut batches = Vec::with_capacity(of.len());
+            for record in of {
+                let before = outputs.len();
+                let taken = super::caught(|| self.take(record, &mut outputs));
+                batches.push(taken.unwrap_or_else(|| {
+                    // A fault of ours is no reason to stop everything behind it.
+                    telemetry::panicked("unbundle", record.partition, record.offset);
+                    outputs.truncate(before);
+                    let provenance = Provenance::of_raw(record);
+                    let day = ledger::entry::day(provenance.syncts);
+                    let failed = Failed::batch(provenance, fault(), record.value.clone());
+                    outputs.push(failed.output(record.partition));
+                    let broken_bytes = (record.value.len() as u64).max(1);
+                    let offset = record.offset;
+                    ledger::Unbundled { offset, day, broken_bytes, ..ledger::Unbundled::default() }
+                }));
+            }
+            let next = of.last().map_or(first.offset, |last| last.offset) + 1;
+            let (partition, first) = (first.partition, first.offset);
+            outputs.push(Entry::Unbundle { partition, first, next, batches }.output());
+        }
+        outputs
+    }
+
+    fn committed(&mut self) {}
+
+    fn aborted(&mut self) {}
+}
+
+/// The reason of something that a fault of ours has met.
+pub(crate) fn fault() -> Reason {
+    let message =
+        "it has met a fault of Tidings: report it with these bytes, and replay it after an update";
+    Reason::new("$", "internal_fault", message)
+}
