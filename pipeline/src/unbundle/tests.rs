@@ -172,9 +172,11 @@ fn batch_of_posthog_is_taken_apart_too() {
 fn bundle_is_read_as_it_was_written() {
     let text = r#"{"x":[1],"events" : [ {"context":{"did":"a"}, "n":[1]} , {"context":{"did":"a"}} ] , "y":["]"]}"#;
     let mixed = r#"{"events":[{"context":{"did":"a"}, "n":[1]},{"actor":{"id":"b"}},7,{"context":{"did":"a"}}]}"#;
+    let broken = r#"{"events":[{"context":{"did":"a"}, "n":[1]},7,{"context":{"did":"a"}}]}"#;
     for (text, indexes, value) in [
         (text, [0, 1], r#"[ {"context":{"did":"a"}, "n":[1]} , {"context":{"did":"a"}} ]"#),
         (mixed, [0, 3], r#"[{"context":{"did":"a"}, "n":[1]},{"context":{"did":"a"}}]"#),
+        (broken, [0, 2], r#"[{"context":{"did":"a"}, "n":[1]},{"context":{"did":"a"}}]"#),
     ] {
         let raw = raw(&[("channel", "portal"), ("syncts", "12")], text);
         let unbundled = unbundle(&raw);
