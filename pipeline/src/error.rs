@@ -53,6 +53,14 @@ pub enum Error {
         /// The group.
         group: String,
     },
+    /// A setting of the pipeline cannot be used.
+    #[error("{place}: {message}")]
+    Setting {
+        /// Where it stands, such as `redact.rule[2].path`, counted from one.
+        place: String,
+        /// What is wrong, and what to write.
+        message: String,
+    },
     /// The database did not answer, or refused.
     #[error("{doing}")]
     Unanswered {
@@ -85,6 +93,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn setting(place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Setting { place: place.into(), message: message.into() }
+    }
+
     pub(crate) fn unanswered(doing: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| Self::Unanswered { doing, source }
     }
@@ -93,10 +105,11 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Repartitioned { .. } | Self::NoSuchPartition { .. } | Self::Lapsed { .. } => {
-                false
-            }
-            Self::Panicked { .. } => false,
+            Self::Repartitioned { .. }
+            | Self::Panicked { .. }
+            | Self::NoSuchPartition { .. }
+            | Self::Lapsed { .. }
+            | Self::Setting { .. } => false,
             Self::Fenced { .. } => true,
             Self::Unanswered { source, .. } => tidings::error::is_transient(source),
             #[cfg(feature = "kafka")]

@@ -2,7 +2,9 @@
 
 pub mod bundle;
 pub mod check;
+pub mod condition;
 pub mod dedup;
+pub mod enrich;
 pub mod error;
 pub mod failed;
 #[cfg(any(test, fuzzing))]
@@ -10,13 +12,20 @@ pub mod failed;
 pub mod fuzzing;
 mod hop;
 pub mod identity;
+pub mod inspect;
 pub mod ledger;
 pub mod log;
+pub mod lookup;
+pub mod path;
 mod pipeline;
 pub mod profile;
 pub mod provenance;
 pub mod reason;
 pub mod record;
+pub mod redact;
+pub mod route;
+pub mod session;
+pub mod settings;
 pub mod steps;
 mod store;
 mod telemetry;

@@ -20,6 +20,7 @@ fn provenance(profile: Profile) -> Provenance {
         message_id: None,
         sender: Some("sender".to_owned()),
         did: None,
+        batch_ets: None,
         importer: None,
     }
 }

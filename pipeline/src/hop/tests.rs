@@ -6,11 +6,16 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
-use super::{refine::Refine, unbundle::Unbundle, *};
+use super::{
+    refine::{Gear, Refine},
+    unbundle::Unbundle,
+    *,
+};
 use crate::{
     Failed, Headers, Stage,
     ledger::Entry,
     log::Memory,
+    settings::Settings,
     steps::Steps,
     topic::{self, Layout},
     value::Value,
@@ -24,7 +29,7 @@ fn clock() -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
 }
 
-async fn log() -> Memory {
+pub(crate) async fn log() -> Memory {
     let log = Memory::new();
     log.set_clock(clock());
     let layout = Layout { partitions: PARTITIONS, ..Layout::default() };
@@ -32,7 +37,7 @@ async fn log() -> Memory {
     log
 }
 
-fn event(mid: &str, device: &str, content: u32) -> String {
+pub(crate) fn event(mid: &str, device: &str, content: u32) -> String {
     format!(
         r#"{{"eid":"LOG","ets":1700000000000,"ver":"3.0","mid":"{mid}","actor":{{"id":"u","type":"User"}},"context":{{"channel":"c","pdata":{{"id":"p"}},"env":"e","did":"{device}"}},"edata":{{"type":"system","level":"INFO","message":"{content}"}}}}"#
     )
@@ -48,8 +53,12 @@ fn raw(value: Bytes) -> Output {
     Output { topic: topic::RAW.into(), partition: 1, key: None, headers, value }
 }
 
+fn steps() -> Steps {
+    Steps::compile(&Settings::default(), None).unwrap()
+}
+
 fn fresh_refine(log: &Memory) -> Refine<Memory> {
-    Refine::new(log.clone(), Arc::new(Steps::default()), (WINDOW, usize::MAX), clock)
+    Refine::new(log.clone(), Gear::new(Arc::new(steps()), None), (WINDOW, usize::MAX), clock)
 }
 
 /// One member of a hop, by hand.
@@ -73,6 +82,7 @@ impl<S: Step> Hand<S> {
             }
             Turn::Records(records) => {
                 let positions = positions(&records);
+                self.step.prepare(&records).await?;
                 let outputs = self.step.process(records);
                 match self.member.commit(outputs, &positions).await? {
                     Outcome::Committed => self.step.committed(),
@@ -88,13 +98,13 @@ impl<S: Step> Hand<S> {
     }
 }
 
-async fn run_dry(log: &Memory) {
+pub(crate) async fn run_dry(log: &Memory) {
     Hand::new(log, "unbundle", topic::RAW, Unbundle::new(PARTITIONS)).await.drain().await;
     Hand::new(log, "refine", topic::EVENTS, fresh_refine(log)).await.drain().await;
 }
 
 /// How often each mid stands in a topic.
-fn mids(log: &Memory, topic: &str) -> BTreeMap<String, usize> {
+pub(crate) fn mids(log: &Memory, topic: &str) -> BTreeMap<String, usize> {
     let mut mids = BTreeMap::new();
     for record in log.records(topic) {
         let event = Value::parse(&record.value).unwrap();
