@@ -26,6 +26,7 @@ pub mod redact;
 pub mod route;
 pub mod session;
 pub mod settings;
+pub mod sink;
 pub mod steps;
 mod store;
 mod telemetry;
