@@ -82,7 +82,7 @@ impl<S: Step> Hand<S> {
             }
             Turn::Records(records) => {
                 let positions = positions(&records);
-                self.step.prepare(&records).await?;
+                assert!(self.step.prepare(&records).await?);
                 let outputs = self.step.process(records);
                 match self.member.commit(outputs, &positions).await? {
                     Outcome::Committed => self.step.committed(),

@@ -143,16 +143,19 @@ fn improve<'a>(
     meeting: &'a Meeting<'a>,
     steps: &'a Steps,
     mut event: Value<'a>,
-    (id, checked, flags): (String, &Checked, Object<'a>),
+    (id, checked, mut flags): (String, &Checked, Object<'a>),
     outputs: &mut Vec<Output>,
 ) -> Result<u64, Stopped> {
     let (channel, snapshot) = (meeting.provenance.channel.as_str(), meeting.snapshot);
     let keys = steps.lookups().keys(&event, channel);
     let facts = Facts { channel, keys: &keys, snapshot };
     steps.redact(&mut event, facts).map_err(|reason| (Stage::Redact, vec![reason]))?;
-    let derived = steps.derive(&event).events;
-    let count = derived.len() as u64;
-    for mut of in derived {
+    let derived = steps.derive(&event);
+    let count = derived.events.len() as u64;
+    if derived.left_out > 0 {
+        flags.set("share_items_left_out", derived.left_out as u64);
+    }
+    for mut of in derived.events {
         let mid = of.get("mid").and_then(Value::as_str).unwrap_or_default();
         let fingerprint = Fingerprint::of(&of, &mut Scratch::default());
         let id = identity::document_id(mid, meeting.device, &fingerprint);
@@ -183,7 +186,7 @@ fn flags(checked: &Checked, collision: bool) -> Object<'static> {
 fn write(meeting: &Meeting<'_>, steps: &Steps, event: &Value<'_>, outputs: &mut Vec<Output>) {
     let unique = meeting.unique(event);
     for topic in steps.router().topics(event, &meeting.provenance.channel) {
-        outputs.push(Output { topic: topic.to_owned().into(), ..unique.clone() });
+        outputs.push(Output { topic: topic.into(), ..unique.clone() });
     }
     outputs.push(unique);
 }
