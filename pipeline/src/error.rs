@@ -78,7 +78,6 @@ pub enum Error {
 }
 
 impl Error {
-    #[expect(dead_code, reason = "the log of Postgres comes with it")]
     pub(crate) fn unanswered(doing: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| Self::Unanswered { doing, source }
     }

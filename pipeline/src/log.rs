@@ -11,12 +11,13 @@
 
 pub mod conformance;
 pub mod memory;
+pub mod postgres;
 
 use std::{fmt, future::Future};
 
 use chrono::{DateTime, Utc};
 
-pub use self::memory::Memory;
+pub use self::{memory::Memory, postgres::Postgres};
 
 use crate::{
     Result,
