@@ -155,3 +155,35 @@ pub(crate) fn sink_left_open(sink: &str) {
         "{sink} has stopped before its open files were up; their events are read again at the next start"
     );
 }
+
+// The log.
+
+pub(crate) fn kept(dropped: i64, deleted: i64) {
+    if dropped > 0 || deleted > 0 {
+        tracing::info!(
+            dropped,
+            deleted,
+            "dropped {dropped} days of the log and deleted {deleted} records"
+        );
+    }
+}
+
+pub(crate) fn unkept(error: &Error) {
+    let error = chain(error);
+    tracing::warn!(%error, "the log was not tidied up; it is tried again");
+}
+
+pub(crate) fn unadopted(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(group.name = group, %error, "{group} has not adopted its partitions; it tries again");
+}
+
+pub(crate) fn unfetched(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(group.name = group, %error, "{group} has not fetched; it tries again");
+}
+
+pub(crate) fn uncommitted(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(group.name = group, %error, "{group} does not know what became of a commit; it asks again");
+}
