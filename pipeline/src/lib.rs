@@ -6,6 +6,7 @@ pub mod profile;
 pub mod provenance;
 pub mod reason;
 pub mod record;
+mod telemetry;
 pub mod topic;
 pub mod value;
 

@@ -10,12 +10,16 @@
 //! ```
 
 pub mod conformance;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
 
 use std::{fmt, future::Future};
 
 use chrono::{DateTime, Utc};
 
+#[cfg(feature = "kafka")]
+pub use self::kafka::Kafka;
 pub use self::memory::Memory;
 
 use crate::{

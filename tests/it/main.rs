@@ -15,6 +15,7 @@ mod faults;
 mod floors;
 mod guide;
 mod languages;
+mod log;
 mod manage;
 mod orchest;
 mod outbox;

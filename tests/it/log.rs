@@ -1,0 +1,3 @@
+//! The logs of the pipeline, on their servers.
+
+mod kafka;
