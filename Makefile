@@ -25,6 +25,9 @@ BROWSER_TESTS := browser:: clients::
 # Tests that need Go, which builds toxiproxy for them.
 NETWORK_TESTS := toxiproxy::
 
+# Tests that need Java and Maven, which start OpenSearch for them.
+JAVA_TESTS := search::
+
 # Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; or they wait
 # for a browser, which gets little of a machine that tests something else.
 LONELY_TESTS := crash:: $(BROWSER_TESTS)
@@ -93,6 +96,12 @@ has_chromium() {
 has_go() {
   minor=$$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
   [ "$${minor:-0}" -ge 24 ]
+}
+
+# What starts Kafka and OpenSearch for the tests, and Maven, which fetches them.
+has_jdk() {
+  minor=$$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p')
+  [ "$${minor:-0}" -ge 17 ] && command -v java >/dev/null 2>&1 && command -v mvn >/dev/null 2>&1
 }
 
 has_psql() { command -v psql >/dev/null 2>&1 || [ -x "$$(postgres_bin)/psql" ]; }
@@ -182,6 +191,10 @@ look_for() {
         if ! has_go; then
           go="Go 1.24 or later:  https://go.dev/dl, or brew install go"
         fi ;;
+      jdk)
+        if ! has_jdk; then
+          packages="$$packages default-jdk-headless maven" formulas="$$formulas openjdk maven"
+        fi ;;
     esac
   done
 }
@@ -249,7 +262,7 @@ demo: ## Runs the example shop on a database of its own; KEEP=1 stays up afterwa
 	$(CARGO) run --locked --profile demo -p tidings-example-shop$(if $(KEEP), -- --keep)
 
 test: ## Checks everything: lints, documentation, all tests, queries
-	$(RUN) need rust postgres pgbouncer psql python node chromium go
+	$(RUN) need rust postgres pgbouncer psql python node chromium go jdk
 	@$(MAKE) --no-print-directory lint
 	$(CARGO) build --locked -p tidings-cli
 	$(CARGO) test --locked --workspace -- $(LONELY_TESTS:%=--skip %)
@@ -261,7 +274,7 @@ test-rust: ## Runs the tests that need Rust and PostgreSQL alone
 	$(RUN) need rust postgres
 	$(CARGO) build --locked -p tidings-cli
 	$(CARGO) test --locked --workspace -- $(POOLER_TESTS) $(LANGUAGE_TESTS:%=--skip %) $(BROWSER_TESTS:%=--skip %) \
-	  $(NETWORK_TESTS:%=--skip %)
+	  $(NETWORK_TESTS:%=--skip %) $(JAVA_TESTS:%=--skip %)
 
 lint: ## Checks format, lints and documentation; a warning is an error
 	$(RUN) need rust

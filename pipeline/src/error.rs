@@ -72,6 +72,21 @@ pub enum Error {
         #[source]
         source: rdkafka::error::KafkaError,
     },
+    /// The HTTP client of a sink cannot be set up.
+    #[error("prepare the HTTP client of a sink; check the trusted certificates")]
+    Http {
+        /// What is wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A setting of a sink cannot be used.
+    #[error("sink {sink}: {reason}")]
+    Setting {
+        /// The sink.
+        sink: String,
+        /// What is wrong, and what to write.
+        reason: String,
+    },
     /// Who works on what could not be settled.
     #[error("hold partitions of the log")]
     Unheld(#[from] tidings_ownership::Error),
@@ -87,9 +102,11 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Repartitioned { .. } | Self::NoSuchPartition { .. } | Self::Lapsed { .. } => {
-                false
-            }
+            Self::Repartitioned { .. }
+            | Self::NoSuchPartition { .. }
+            | Self::Lapsed { .. }
+            | Self::Http { .. }
+            | Self::Setting { .. } => false,
             Self::Fenced { .. } => true,
             Self::Unanswered { source, .. } => tidings::error::is_transient(source),
             #[cfg(feature = "kafka")]

@@ -6,6 +6,8 @@ pub mod profile;
 pub mod provenance;
 pub mod reason;
 pub mod record;
+pub mod sink;
+mod telemetry;
 pub mod topic;
 pub mod value;
 

@@ -2,6 +2,7 @@
 //!
 //! * [`Server`] and [`Database`]: one Postgres per test binary, one database per test.
 //! * [`Pooler`]: `PgBouncer` in transaction mode before a database.
+//! * [`OpenSearch`](opensearch::OpenSearch): one node per test binary, and others with small limits.
 //! * [`Receiver`]: a webhook endpoint that answers by a script and remembers everything.
 //! * [`Proxy`]: a cable to a server that can be cut at the worst moment.
 //! * [`Toxiproxy`](toxiproxy::Toxiproxy): a network that is slow, narrow, chopped or half-open.
@@ -21,6 +22,7 @@
 mod book;
 pub mod clock;
 mod database;
+pub mod opensearch;
 mod pooler;
 mod process;
 mod proxy;
