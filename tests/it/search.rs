@@ -85,18 +85,6 @@ impl Stage {
         Self { log, node, options }
     }
 
-    /// Appends a record with this text.
-    async fn append_text(&self, text: String) {
-        let output = Output {
-            topic: topic::UNIQUE.into(),
-            partition: 0,
-            key: None,
-            headers: Headers::new(),
-            value: Bytes::from(text),
-        };
-        self.log.append(vec![output]).await.unwrap();
-    }
-
     /// Appends events.
     async fn append(&self, events: impl IntoIterator<Item = Value>) {
         let output = |(index, event): (usize, Value)| Output {

@@ -164,10 +164,9 @@ impl<M: Member, T: Target> Drive<M, T> {
                 self.turn(self.target.limits()).await?;
             } else {
                 let landing = timeout(KEEP_ALIVE, self.land());
-                match shutdown.run_until_cancelled(landing).await {
+                if let Some(Err(_)) = shutdown.run_until_cancelled(landing).await {
                     // One record more is little, and the log has heard of us.
-                    Some(Err(_)) => self.turn(Limits { records: 1, bytes: 1 }).await?,
-                    Some(Ok(())) | None => {}
+                    self.turn(Limits { records: 1, bytes: 1 }).await?;
                 }
             }
             self.commit().await?;
@@ -271,7 +270,8 @@ async fn fly<T: Target>(target: Arc<T>, hooks: Arc<dyn Hooks>, records: Vec<Reco
         match Event::read(record) {
             Ok(event) if hooks.permits(&event.record) => events.push(event),
             Ok(event) => verdicts.put(sink, &event, Verdict::Filtered),
-            Err((record, reason)) => {
+            Err(unread) => {
+                let (record, reason) = *unread;
                 let day = record.appended_at.date_naive();
                 verdicts.count(sink, &record, day, Verdict::Rejected(reason));
             }

@@ -63,24 +63,24 @@ impl Event {
     /// # Errors
     ///
     /// The record, with the reason why it is no unique event.
-    pub(super) fn read(record: Record) -> Result<Self, (Record, Reason)> {
+    pub(super) fn read(record: Record) -> Result<Self, Box<(Record, Reason)>> {
         let unreadable = |path, message: String| Reason::new(path, "unreadable", message);
         let head: Head<'_> = match serde_json::from_slice(&record.value) {
             Ok(head) => head,
             Err(error) => {
                 let message = format!("not what the pipeline writes to unique: {error}");
-                return Err((record, unreadable("$", message)));
+                return Err(Box::new((record, unreadable("$", message))));
             }
         };
         let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let id = head.metadata.id.as_bytes();
         if !(1..=ID_BYTES_MAX).contains(&id.len()) || !id.iter().all(|byte| is_fit(*byte)) {
             let message = format!("an id has 1 to {ID_BYTES_MAX} letters, digits, - and _");
-            return Err((record, unreadable("$.metadata.id", message)));
+            return Err(Box::new((record, unreadable("$.metadata.id", message))));
         }
         let Some(day) = day(head.syncts) else {
             let message = "the relay's time lies between 2000 and 2199".to_owned();
-            return Err((record, unreadable("$.syncts", message)));
+            return Err(Box::new((record, unreadable("$.syncts", message))));
         };
         let id = match &head.metadata.id {
             Cow::Borrowed(id) => record.value.slice_ref(id.as_bytes()),
@@ -172,7 +172,7 @@ mod tests {
             ("no json", "$"),
         ];
         for (text, path) in table {
-            let (_, reason) = Event::read(record(text)).unwrap_err();
+            let (_, reason) = *Event::read(record(text)).unwrap_err();
             assert_eq!(
                 (reason.path.as_ref(), reason.code.as_ref()),
                 (path, "unreadable"),

@@ -1,13 +1,19 @@
 //! An engine that is away, or does not know us.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::{Router, extract::State, http::HeaderMap, routing::any};
 use reqwest::Url;
 use tidings_pipeline::sink::search::Access;
 use tidings_tests::opensearch::OpenSearch;
 
-use super::{RECOVERY, SOON, Stage, all, event, events};
+use super::{RECOVERY, SOON, Stage, all, event, events, id, with};
+
+/// What the proxy never answers.
+const POISON: &str = "poison";
 
 #[tokio::test]
 async fn node_that_is_killed_and_started_again_has_everything_once() {
@@ -55,7 +61,25 @@ async fn wrong_credentials_are_waited_for() {
     assert_eq!((stage.ids().await, stage.failed()), (all(9), Vec::new()));
 }
 
-/// A proxy that asks for credentials.
+/// OpenSearch 2.19.1 loses a thread, and never answers, where a field of the type `flat_object` is deep enough.
+#[tokio::test]
+async fn event_that_the_engine_dies_of_without_a_word_does_not_stop_the_others() {
+    let mut stage = Stage::new().await;
+    let (door, url) = Door::open(&stage.node.url()).await;
+    door.accept("Basic YWRhOm9sZA==");
+    stage.options.url = Url::parse(&url).unwrap();
+    stage.options.access = Access::Basic { user: "ada".to_owned(), password: "old".to_owned() };
+    stage.options.timeout = Duration::from_secs(5);
+    let poison = with(3, "tags", serde_json::json!([POISON]));
+    stage.append((0..3).map(event).chain([poison]).chain((4..8).map(event))).await;
+    stage.drain(RECOVERY).await;
+    let wanted: Vec<_> = all(8).into_iter().filter(|found| *found != id(3)).collect();
+    assert_eq!(stage.ids().await, wanted);
+    let failed = stage.failed();
+    assert_eq!((failed.len(), failed[0].1.as_str()), (1, "unanswered"));
+}
+
+/// A proxy that asks for credentials, and never answers what has this word in it.
 struct Door(Arc<Inner>);
 
 struct Inner {
@@ -102,6 +126,9 @@ async fn pass(
     if given.as_ref() != Some(&*inner.accepted.lock().unwrap()) {
         inner.refused.fetch_add(1, Ordering::Relaxed);
         return (axum::http::StatusCode::UNAUTHORIZED, bytes::Bytes::from_static(b"Unauthorized"));
+    }
+    if body.windows(POISON.len()).any(|part| part == POISON.as_bytes()) {
+        std::future::pending::<()>().await;
     }
     let mut request = inner.client.request(method, format!("{}{uri}", inner.engine)).body(body);
     if let Some(kind) = headers.get("content-type") {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{RECOVERY, SOON, Stage, all, event, events, id, with};
+use super::{SOON, Stage, all, event, events, id, with};
 
 /// Kafka Connect's task dies of a document that contradicts the mapping, and everything behind it waits.
 #[tokio::test]
@@ -107,37 +107,4 @@ async fn template_of_ours_is_renewed_and_that_of_an_operator_is_left() {
     stage.drain(SOON).await;
     assert_eq!(found(&stage).await["_meta"], Value::Null);
     assert_eq!(stage.ids().await, all(3));
-}
-
-/// A field of the type `flat_object` overflows the stack of OpenSearch 2.19.1 where a document is deep: the thread dies,
-/// and the request is never answered. Found while the template was chosen, which has no such field.
-#[tokio::test]
-async fn event_that_the_engine_dies_of_without_a_word_does_not_stop_the_others() {
-    let node = std::sync::Arc::new(tidings_tests::opensearch::OpenSearch::start(&[]).await);
-    let mut stage = Stage::on(node).await;
-    stage.options.template = false;
-    stage.options.timeout = std::time::Duration::from_secs(2);
-    let prefix = &stage.options.prefix;
-    let template = json!({
-        "index_patterns": [format!("{prefix}telemetry-*")],
-        "template": {"mappings": {"dynamic": false, "properties": {"edata": {"type": "flat_object"}}}},
-    });
-    stage.node.call(Method::PUT, &format!("_index_template/{prefix}telemetry"), &template).await;
-    stage.append(events(1)).await;
-    stage.drain(SOON).await;
-    // Written as text: the reader of the tests goes as deep as the writer, which is not deep enough.
-    let deep = format!("{}1{}", r#"{"n":"#.repeat(1_200), "}".repeat(1_200));
-    let text = event(3).to_string().replace(r#""duration":2"#, &format!(r#""duration":{deep}"#));
-    stage.append((1..3).map(event)).await;
-    stage.append_text(text).await;
-    stage.append((4..8).map(event)).await;
-    stage.drain(RECOVERY).await;
-    // A refresh would wait for the thread that has died; documents by their ids need none.
-    let ids: Vec<_> = all(8).into_iter().filter(|found| *found != id(3)).collect();
-    let path = format!("{}telemetry-2023.11.14/_mget", stage.options.prefix);
-    let found = stage.node.call(Method::POST, &path, &json!({"ids": ids})).await;
-    let is_found = |doc: &Value| doc["found"] == true;
-    assert!(found["docs"].as_array().unwrap().iter().all(is_found), "{found}");
-    assert_eq!(stage.failed()[0].1, "unanswered");
-    assert_eq!(stage.failed().len(), 1);
 }

@@ -76,7 +76,7 @@ struct Failure<'a> {
     #[serde(borrow, default)]
     reason: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    caused_by: Option<Box<Failure<'a>>>,
+    caused_by: Option<Box<Self>>,
 }
 
 impl Answer {

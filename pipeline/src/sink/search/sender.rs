@@ -72,6 +72,8 @@ struct Trouble {
     halved: bool,
     broken: u32,
     seed: u64,
+    /// How long the last answer asks to wait.
+    asked: Option<Duration>,
     /// Whether the sink is counted as waiting.
     paused: bool,
 }
@@ -102,7 +104,9 @@ impl Target for Sender {
         }
         let decided = join_all(parts.into_iter().rev().map(|part| self.settle(part))).await;
         let mut verdicts = Verdicts::default();
-        decided.into_iter().for_each(|other| verdicts.extend(other));
+        for other in decided {
+            verdicts.extend(other);
+        }
         verdicts
     }
 }
@@ -118,7 +122,7 @@ impl Sender {
                     telemetry::sink_started(&self.options.name, &engine);
                     return;
                 }
-                Err(reason) => self.wait(&mut trouble, None, &reason, true).await,
+                Err(reason) => self.wait(&mut trouble, &reason, true).await,
             }
         }
     }
@@ -202,9 +206,9 @@ impl Sender {
             }
             match self.send(&part).await {
                 Ok(response) => {
+                    trouble.asked = http::wait(&response.headers);
                     let answer = Answer::read(&response, part.len());
-                    let asked = http::wait(&response.headers);
-                    let rest = self.take(part, answer, asked, &mut trouble, &mut verdicts).await;
+                    let rest = self.take(part, answer, &mut trouble, &mut verdicts).await;
                     match rest {
                         Rest::Again(part) => parts.put_back(part),
                         Rest::Halves(part, reason) => {
@@ -253,7 +257,6 @@ impl Sender {
         &self,
         part: Vec<Event>,
         answer: Answer,
-        asked: Option<Duration>,
         trouble: &mut Trouble,
         verdicts: &mut Verdicts,
     ) -> Rest {
@@ -267,24 +270,24 @@ impl Sender {
                         Ok(()) => {}
                         Err(error) => {
                             let reason = format!("{reason}; making it: {error}");
-                            self.wait(trouble, asked, &reason, true).await;
+                            self.wait(trouble, &reason, true).await;
                         }
                     },
                     Some(Why::Busy(reason)) => {
                         Metrics::add(&self.metrics.throttled, 1);
-                        self.wait(trouble, asked, &reason, false).await;
+                        self.wait(trouble, &reason, false).await;
                     }
-                    Some(Why::Somebody(reason)) => self.wait(trouble, asked, &reason, true).await,
+                    Some(Why::Somebody(reason)) => self.wait(trouble, &reason, true).await,
                 }
                 Rest::Again(rest)
             }
             Answer::Busy(reason) => {
                 Metrics::add(&self.metrics.throttled, 1);
-                self.wait(trouble, asked, &reason, false).await;
+                self.wait(trouble, &reason, false).await;
                 Rest::Again(part)
             }
             Answer::Misconfigured(reason) => {
-                self.wait(trouble, asked, &reason, true).await;
+                self.wait(trouble, &reason, true).await;
                 Rest::Again(part)
             }
             Answer::TooLarge(reason) => {
@@ -369,7 +372,7 @@ impl Sender {
             return parts.refused(part);
         }
         parts.put_back(part);
-        self.wait(trouble, None, reason, false).await;
+        self.wait(trouble, reason, false).await;
         None
     }
 
@@ -393,7 +396,7 @@ impl Sender {
     }
 
     /// Lets time pass before the next try; says so once, and again where somebody has to act.
-    async fn wait(&self, trouble: &mut Trouble, asked: Option<Duration>, reason: &str, act: bool) {
+    async fn wait(&self, trouble: &mut Trouble, reason: &str, act: bool) {
         trouble.attempt = trouble.attempt.saturating_add(1);
         if !trouble.paused {
             trouble.paused = true;
@@ -406,7 +409,8 @@ impl Sender {
         if act && trouble.attempt % 10 == 1 {
             telemetry::sink_needs_somebody(&self.options.name, reason);
         }
-        tokio::time::sleep(patience::pause(trouble.attempt, asked, trouble.seed)).await;
+        tokio::time::sleep(patience::pause(trouble.attempt, trouble.asked.take(), trouble.seed))
+            .await;
     }
 
     fn go_on(&self, trouble: &mut Trouble) {

@@ -79,8 +79,8 @@ impl Options {
             template["data_stream"] = json!({});
         }
         let digest = Sha256::digest(template.to_string());
-        let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        template["_meta"] = json!({"managed_by": "tidings", "hash": hash});
+        let hash: u128 = digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u128::from(*byte));
+        template["_meta"] = json!({"managed_by": "tidings", "hash": format!("{hash:016x}")});
         template
     }
 }
