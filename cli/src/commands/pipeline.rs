@@ -63,7 +63,7 @@ pub(crate) async fn run(context: &Context, arguments: &Pipeline) -> Result<()> {
     place.open().await?.close().await?;
     let pooled = arguments.session == crate::arguments::serve::Session::Pooled;
     let pool = place.pool(CONNECTIONS, pooled).await?;
-    let host = super::serve::host();
+    let host = crate::environment::machine();
     let log = TelemetryLog::choose(&arguments.log, &place, (&pool, arguments.session, &host))?;
     let keys = hash_keys(context, arguments.hash_key_file.as_deref())?;
     let members = usize::from(arguments.members);
