@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod check;
 pub mod dedup;
+pub mod deliver;
 pub mod error;
 pub mod failed;
 mod hop;

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// An error with what it comes from, as one sentence.
-fn chain(error: &Error) -> String {
+pub(crate) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -88,4 +88,23 @@ pub(crate) fn sink_started(sink: &str) {
 pub(crate) fn unpruned(error: &Error) {
     let error = chain(error);
     tracing::warn!(%error, "old records of the ledger were not removed");
+}
+
+#[cfg(feature = "kafka")]
+pub(crate) fn producer_said(
+    level: rdkafka::config::RDKafkaLogLevel,
+    facility: &str,
+    message: &str,
+) {
+    if (level as i32) <= rdkafka::config::RDKafkaLogLevel::Warning as i32 {
+        tracing::warn!(kafka.facility = facility, "kafka producer: {message}");
+    } else {
+        tracing::debug!(kafka.facility = facility, "kafka producer: {message}");
+    }
+}
+
+/// It tries again by itself.
+#[cfg(feature = "kafka")]
+pub(crate) fn producer_troubled(error: &rdkafka::error::KafkaError, reason: &str) {
+    tracing::warn!(%error, "kafka producer: {reason}");
 }

@@ -20,11 +20,11 @@ const PARTITIONS: i32 = 4;
 const LIMITS: Limits = Limits { records: 3, bytes: 1 << 20 };
 const WINDOW: Duration = Duration::from_hours(72);
 
-fn clock() -> DateTime<Utc> {
+pub(crate) fn clock() -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
 }
 
-async fn log() -> Memory {
+pub(crate) async fn pipeline() -> Memory {
     let log = Memory::new();
     log.set_clock(clock());
     let layout = Layout { partitions: PARTITIONS, ..Layout::default() };
@@ -88,13 +88,13 @@ impl<S: Step> Hand<S> {
     }
 }
 
-async fn run_dry(log: &Memory) {
+pub(crate) async fn run_dry(log: &Memory) {
     Hand::new(log, "unbundle", topic::RAW, Unbundle::new(PARTITIONS)).await.drain().await;
     Hand::new(log, "refine", topic::EVENTS, fresh_refine(log)).await.drain().await;
 }
 
 /// How often each mid stands in a topic.
-fn mids(log: &Memory, topic: &str) -> BTreeMap<String, usize> {
+pub(crate) fn mids(log: &Memory, topic: &str) -> BTreeMap<String, usize> {
     let mut mids = BTreeMap::new();
     for record in log.records(topic) {
         let event = Value::parse(&record.value).unwrap();
@@ -134,7 +134,7 @@ fn sums(log: &Memory) -> [u64; 8] {
 
 #[tokio::test]
 async fn event_goes_on_once_and_everything_is_accounted_for() {
-    let log = log().await;
+    let log = pipeline().await;
     let (a, b, c) = (event("a", "d1", 1), event("b", "d2", 1), event("c", "d1", 1));
     log.append(vec![
         batch(&[a.clone(), b.clone(), a.clone()]),
@@ -163,7 +163,7 @@ async fn event_goes_on_once_and_everything_is_accounted_for() {
 
 #[tokio::test]
 async fn document_ids_of_a_collision_differ_and_a_device_stays_in_its_partition() {
-    let log = log().await;
+    let log = pipeline().await;
     log.append(vec![batch(&[event("a", "d1", 1), event("a", "d1", 2)])]).await.unwrap();
     run_dry(&log).await;
     let unique = log.records(topic::UNIQUE);
@@ -179,7 +179,7 @@ async fn document_ids_of_a_collision_differ_and_a_device_stays_in_its_partition(
 
 #[tokio::test]
 async fn record_that_somebody_else_has_written_stops_nothing() {
-    let log = log().await;
+    let log = pipeline().await;
     let (headers, key) = (Headers::new(), Some(Bytes::from_static(b"d1")));
     let partition = crate::identity::partition("d1", PARTITIONS);
     let value = Bytes::from_static(b"hello");
@@ -223,7 +223,7 @@ proptest! {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let log = log().await;
+            let log = pipeline().await;
             let mut first =
                 Hand::new(&log, "unbundle", topic::RAW, Unbundle::new(PARTITIONS)).await;
             let mut refines = Vec::new();
