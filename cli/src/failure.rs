@@ -159,7 +159,6 @@ fn of_relay(error: &tidings_relay::Error) -> Option<Judgement> {
     use tidings_relay::Error as E;
     match error {
         E::BadChannelName { .. }
-        | E::BadProfile { .. }
         | E::QuotaTooLarge
         | E::BadUpstream { .. }
         | E::BadScriptOption { .. }

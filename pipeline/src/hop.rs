@@ -44,6 +44,9 @@ pub(crate) trait Step: Send + 'static {
     /// Takes over what was gained, and forgets what was lost.
     fn changed(&mut self, change: &Change) -> impl Future<Output = Result<()>> + Send;
 
+    /// Fetches what is needed for these records, if anything is.
+    fn prepare(&mut self, records: &[Record]) -> impl Future<Output = Result<()>> + Send;
+
     /// Turns records into what is written for them; pure, but for what the step remembers.
     fn process(&mut self, records: Vec<Record>) -> Vec<Output>;
 
@@ -133,6 +136,7 @@ async fn serve<L: Log, S: Step>(
             Turn::Records(records) => records,
         };
         let positions = positions(&records);
+        step.prepare(&records).await?;
         // Away from the tasks that wait for the network.
         let processed = tokio::task::spawn_blocking(move || {
             let outputs = step.process(records);

@@ -121,6 +121,32 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Returns the same tree, with its texts borrowed from this one.
+    #[must_use]
+    pub fn lend(&self) -> Value<'_> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Number(number) => Value::Number(number.clone()),
+            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Self::List(list) => Value::List(list.iter().map(Self::lend).collect()),
+            Self::Object(object) => Value::Object(object.lend()),
+        }
+    }
+
+    /// Returns it with texts of its own, so that it outlives what it was read from.
+    #[must_use]
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Number(number) => Value::Number(number),
+            Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Self::List(list) => Value::List(list.into_iter().map(Self::into_owned).collect()),
+            Self::Object(object) => Value::Object(object.into_owned()),
+        }
+    }
+
     /// Writes it as JSON, without spaces.
     pub fn write(&self, buffer: &mut Vec<u8>) {
         // Every value can be written, and a buffer takes everything.
@@ -188,6 +214,21 @@ impl<'a> Object<'a> {
     /// Returns the members in their order, by index.
     pub(crate) fn members(&self) -> &[(Cow<'a, str>, Value<'a>)] {
         &self.0
+    }
+
+    /// Returns the same members, with their texts borrowed from these.
+    #[must_use]
+    pub fn lend(&self) -> Object<'_> {
+        Object(self.0.iter().map(|(name, value)| (Cow::Borrowed(&**name), value.lend())).collect())
+    }
+
+    /// Returns the members with texts of their own.
+    #[must_use]
+    pub fn into_owned(self) -> Object<'static> {
+        let own = |(name, value): (Cow<'_, str>, Value<'_>)| {
+            (Cow::Owned(name.into_owned()), value.into_owned())
+        };
+        Object(self.0.into_iter().map(own).collect())
     }
 
     /// Returns how many members there are.
@@ -416,6 +457,17 @@ mod tests {
         assert_eq!(value.to_bytes(), br#"{"a":{"b":1,"d":"e"},"c":3}"#);
         assert_eq!(value.as_object_mut().unwrap().remove("c"), Some(3_i64.into()));
         assert_eq!(value.at(&["a", "b"]).and_then(Value::as_i64), Some(1));
+    }
+
+    #[test]
+    fn tree_is_lent_and_owned_as_it_is() {
+        let text = br#"{"a":[null,true,{"b":"c\n"}],"d":1.5}"#.to_vec();
+        let value = Value::parse(&text).unwrap();
+        assert_eq!(value.lend(), value);
+        let owned = value.clone().into_owned();
+        assert_eq!(owned, value);
+        drop(text);
+        assert_eq!(owned.to_bytes(), br#"{"a":[null,true,{"b":"c\n"}],"d":1.5}"#);
     }
 
     #[test]

@@ -3,11 +3,10 @@
 //! A channel has a profile, by which the pipeline checks its Sunbird and DIGIT events, and a quota.
 //! What comes without a key, where a relay takes it, belongs to the channel `anonymous`.
 
-use std::{fmt, str::FromStr};
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
+pub use tidings_pipeline::Profile;
 
 use crate::{Error, Result, store};
 
@@ -31,61 +30,6 @@ pub struct Channel {
     pub keys: i64,
     /// When it was added.
     pub created_at: DateTime<Utc>,
-}
-
-/// By which rules the pipeline checks Sunbird and DIGIT events.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize)]
-#[non_exhaustive]
-pub enum Profile {
-    /// Telemetry specification 3.0, as Sunbird's own schemas have it.
-    #[serde(rename = "strict-3.0")]
-    Strict30,
-    /// Telemetry specification 3.1.
-    #[serde(rename = "strict-3.1")]
-    Strict31,
-    /// The envelope, with coercions that are flagged.
-    #[default]
-    #[serde(rename = "lenient")]
-    Lenient,
-    /// What the client of eGov DIGIT sends.
-    #[serde(rename = "digit")]
-    Digit,
-    /// Registered events.
-    #[serde(rename = "tidings")]
-    Tidings,
-}
-
-impl Profile {
-    /// All profiles.
-    pub const ALL: [Self; 5] =
-        [Self::Strict30, Self::Strict31, Self::Lenient, Self::Digit, Self::Tidings];
-
-    /// Returns the word that is stored and typed.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Strict30 => "strict-3.0",
-            Self::Strict31 => "strict-3.1",
-            Self::Lenient => "lenient",
-            Self::Digit => "digit",
-            Self::Tidings => "tidings",
-        }
-    }
-}
-
-impl fmt::Display for Profile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Profile {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|profile| profile.as_str() == text);
-        found.ok_or_else(|| Error::BadProfile { text: text.to_owned() })
-    }
 }
 
 /// What a channel is to be; what is not said stays as it is.
@@ -134,18 +78,6 @@ pub(crate) fn check(name: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn profile_is_read_as_it_is_written() {
-        for profile in Profile::ALL {
-            assert_eq!(profile.to_string().parse::<Profile>().unwrap(), profile);
-            assert_eq!(serde_json::to_value(profile).unwrap(), profile.as_str());
-        }
-        assert_eq!(
-            "strict".parse::<Profile>().unwrap_err().to_string(),
-            "`strict` is not a profile; write strict-3.0, strict-3.1, lenient, digit or tidings"
-        );
-    }
 
     #[test]
     fn name_of_a_channel_is_a_word() {

@@ -15,12 +15,6 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// A word that is no profile.
-    #[error("`{text}` is not a profile; write strict-3.0, strict-3.1, lenient, digit or tidings")]
-    BadProfile {
-        /// The word.
-        text: String,
-    },
     /// A quota that the database cannot hold.
     #[error("a quota is at most 2147483647 events per minute; leave it out for none")]
     QuotaTooLarge,
@@ -90,7 +84,6 @@ impl Error {
         match self {
             Self::Unanswered { source, .. } => tidings::error::is_transient(source),
             Self::BadChannelName { .. }
-            | Self::BadProfile { .. }
             | Self::QuotaTooLarge
             | Self::BadUpstream { .. }
             | Self::BadScriptOption { .. }

@@ -12,6 +12,7 @@ mod delivery;
 mod embedded;
 mod export;
 mod faults;
+mod files;
 mod floors;
 mod guide;
 mod languages;

@@ -6,11 +6,16 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
-use super::{refine::Refine, unbundle::Unbundle, *};
+use super::{
+    refine::{Gear, Refine},
+    unbundle::Unbundle,
+    *,
+};
 use crate::{
     Failed, Headers, Stage,
     ledger::Entry,
     log::Memory,
+    settings::Settings,
     steps::Steps,
     topic::{self, Layout},
     value::Value,
@@ -24,7 +29,11 @@ pub(crate) fn clock() -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
 }
 
+<<<<<<< HEAD
 pub(crate) async fn pipeline() -> Memory {
+=======
+pub(crate) async fn log() -> Memory {
+>>>>>>> main
     let log = Memory::new();
     log.set_clock(clock());
     let layout = Layout { partitions: PARTITIONS, ..Layout::default() };
@@ -32,7 +41,7 @@ pub(crate) async fn pipeline() -> Memory {
     log
 }
 
-fn event(mid: &str, device: &str, content: u32) -> String {
+pub(crate) fn event(mid: &str, device: &str, content: u32) -> String {
     format!(
         r#"{{"eid":"LOG","ets":1700000000000,"ver":"3.0","mid":"{mid}","actor":{{"id":"u","type":"User"}},"context":{{"channel":"c","pdata":{{"id":"p"}},"env":"e","did":"{device}"}},"edata":{{"type":"system","level":"INFO","message":"{content}"}}}}"#
     )
@@ -48,8 +57,12 @@ fn raw(value: Bytes) -> Output {
     Output { topic: topic::RAW.into(), partition: 1, key: None, headers, value }
 }
 
+fn steps() -> Steps {
+    Steps::compile(&Settings::default(), None).unwrap()
+}
+
 fn fresh_refine(log: &Memory) -> Refine<Memory> {
-    Refine::new(log.clone(), Arc::new(Steps::default()), (WINDOW, usize::MAX), clock)
+    Refine::new(log.clone(), Gear::new(Arc::new(steps()), None), (WINDOW, usize::MAX), clock)
 }
 
 /// One member of a hop, by hand.
@@ -73,6 +86,7 @@ impl<S: Step> Hand<S> {
             }
             Turn::Records(records) => {
                 let positions = positions(&records);
+                self.step.prepare(&records).await?;
                 let outputs = self.step.process(records);
                 match self.member.commit(outputs, &positions).await? {
                     Outcome::Committed => self.step.committed(),

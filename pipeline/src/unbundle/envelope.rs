@@ -60,6 +60,12 @@ impl<'a> Envelope<'a> {
         Ok(envelope)
     }
 
+    /// Returns when it was sent, by its sender's clock, in milliseconds since 1970.
+    pub(super) fn sent_at(&self) -> Option<i64> {
+        let whole = |value: &RawValue| value.get().parse::<i64>().ok();
+        self.ets.and_then(whole).or_else(|| self.ts.and_then(whole))
+    }
+
     /// Checks it as the specification has it.
     ///
     /// # Errors
