@@ -29,11 +29,7 @@ pub(crate) fn clock() -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
 }
 
-<<<<<<< HEAD
-pub(crate) async fn pipeline() -> Memory {
-=======
 pub(crate) async fn log() -> Memory {
->>>>>>> main
     let log = Memory::new();
     log.set_clock(clock());
     let layout = Layout { partitions: PARTITIONS, ..Layout::default() };
@@ -148,7 +144,7 @@ fn sums(log: &Memory) -> [u64; 8] {
 
 #[tokio::test]
 async fn event_goes_on_once_and_everything_is_accounted_for() {
-    let log = pipeline().await;
+    let log = log().await;
     let (a, b, c) = (event("a", "d1", 1), event("b", "d2", 1), event("c", "d1", 1));
     log.append(vec![
         batch(&[a.clone(), b.clone(), a.clone()]),
@@ -177,7 +173,7 @@ async fn event_goes_on_once_and_everything_is_accounted_for() {
 
 #[tokio::test]
 async fn document_ids_of_a_collision_differ_and_a_device_stays_in_its_partition() {
-    let log = pipeline().await;
+    let log = log().await;
     log.append(vec![batch(&[event("a", "d1", 1), event("a", "d1", 2)])]).await.unwrap();
     run_dry(&log).await;
     let unique = log.records(topic::UNIQUE);
@@ -193,7 +189,7 @@ async fn document_ids_of_a_collision_differ_and_a_device_stays_in_its_partition(
 
 #[tokio::test]
 async fn record_that_somebody_else_has_written_stops_nothing() {
-    let log = pipeline().await;
+    let log = log().await;
     let (headers, key) = (Headers::new(), Some(Bytes::from_static(b"d1")));
     let partition = crate::identity::partition("d1", PARTITIONS);
     let value = Bytes::from_static(b"hello");
@@ -237,7 +233,7 @@ proptest! {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let log = pipeline().await;
+            let log = log().await;
             let mut first =
                 Hand::new(&log, "unbundle", topic::RAW, Unbundle::new(PARTITIONS)).await;
             let mut refines = Vec::new();

@@ -7,7 +7,7 @@ use tidings::{
 
 use super::*;
 use crate::{
-    hop::tests::{clock, mids, pipeline, run_dry},
+    hop::tests::{clock, log, mids, run_dry},
     log::Memory,
     provenance::Provenance,
 };
@@ -44,7 +44,7 @@ fn verdicts(answers: &[Answer]) -> Vec<Verdict> {
 
 #[tokio::test]
 async fn raw_log_keeps_the_contract_of_a_destination() {
-    let log = pipeline().await;
+    let log = log().await;
     let fixtures = Fixtures::new(serde_json::json!({}))
         .accepted("order:placed", TELEMETRY)
         .refused(r#"{"order":{}}"#);
@@ -54,7 +54,7 @@ async fn raw_log_keeps_the_contract_of_a_destination() {
 
 #[tokio::test]
 async fn call_becomes_one_batch_of_the_profile_tidings() {
-    let log = pipeline().await;
+    let log = log().await;
     let raw = Raw::new(Arc::new(log.clone()), INSTALLATION, clock);
     let refused = delivery(2, "{}");
     let answers = raw.deliver(&[delivery(1, TELEMETRY), refused, delivery(3, TELEMETRY)]).await;
@@ -71,7 +71,7 @@ async fn call_becomes_one_batch_of_the_profile_tidings() {
 
 #[tokio::test]
 async fn retry_of_a_delivery_adds_nothing_to_what_goes_on() {
-    let log = pipeline().await;
+    let log = log().await;
     let raw = Raw::new(Arc::new(log.clone()), INSTALLATION, clock);
     let batch = [delivery(1, TELEMETRY), delivery(2, TELEMETRY)];
     raw.deliver(&batch).await;
