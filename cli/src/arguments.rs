@@ -8,12 +8,14 @@ pub(crate) mod kafka;
 pub(crate) mod listen;
 pub(crate) mod log;
 pub(crate) mod paper;
+pub(crate) mod pipeline;
 pub(crate) mod relay;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod sink;
 pub(crate) mod subscriber;
+pub(crate) mod telemetry;
 pub(crate) mod template;
 
 use clap::{
@@ -136,6 +138,15 @@ pub(crate) enum Command {
     /// Keep somebody out of what is collected, or take them out of it
     #[command(subcommand)]
     Subject(sink::SubjectCommand),
+    /// Run the telemetry pipeline: from raw batches to each event once, in files and in an index
+    ///
+    /// Any number of processes share the partitions, and take over from each other.
+    /// `tidings up` runs one by itself.
+    /// Ctrl-C lets what is under way finish; a second one stops at once.
+    Pipeline(pipeline::Pipeline),
+    /// Look into the telemetry pipeline, and do things again
+    #[command(subcommand)]
+    Telemetry(telemetry::TelemetryCommand),
     /// Look for what is wrong, and say what cures it
     ///
     /// Nothing is changed, and each check ends in time.

@@ -71,6 +71,8 @@ async fn dispatch(context: &Context, command: &Command) -> Result<()> {
         Command::Level(level) => commands::level::run(context, level).await,
         Command::Report(command) => commands::report::run(context, command).await,
         Command::Subject(command) => commands::subject::run(context, command).await,
+        Command::Pipeline(pipeline) => Box::pin(commands::pipeline::run(context, pipeline)).await,
+        Command::Telemetry(command) => Box::pin(commands::telemetry::run(context, command)).await,
         Command::Doctor(doctor) => commands::doctor::run(context, doctor).await,
         Command::Completions(which) => commands::completions::run(context, which),
         Command::Man(which) => commands::man::run(context, which),

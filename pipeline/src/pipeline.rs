@@ -19,6 +19,7 @@ use crate::{
     },
     ledger,
     log::Limits,
+    lookup::Loader,
     steps::Steps,
     telemetry,
     topic::{self, Layout},
@@ -127,11 +128,13 @@ impl<L: Log> Builder<L> {
     ///
     /// # Errors
     ///
-    /// Topics that are there with another number of partitions, or a log that does not answer.
+    /// Topics that are there with another number of partitions, look-ups in tables that are not there, or a log or a
+    /// database that does not answer.
     pub async fn start(self, shutdown: CancellationToken) -> Result<Running> {
         let mut specs = self.layout.specs();
         specs.extend(self.layout.routed(self.steps.router().destinations()));
         self.log.prepare(&specs).await?;
+        Loader::new(Arc::clone(self.steps.lookups())).check(&self.pool).await?;
         let shutdown = shutdown.child_token();
         let mut tasks = JoinSet::new();
         for _ in 0..self.members {

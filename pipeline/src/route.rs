@@ -62,7 +62,7 @@ pub enum Preset {
 /// The compiled rules of an installation.
 #[derive(Clone, Debug, Default)]
 pub struct Router {
-    routes: Vec<(String, Vec<Condition>)>,
+    routes: Vec<(&'static str, Vec<Condition>)>,
     share_items: bool,
 }
 
@@ -103,14 +103,15 @@ impl Router {
         let condition = Condition::compile(&rule.when, &format!("{place}.when"))?;
         match self.routes.iter_mut().find(|(topic, _)| *topic == rule.topic) {
             Some((_, conditions)) => conditions.push(condition),
-            None => self.routes.push((rule.topic.clone(), vec![condition])),
+            // Topics live as long as the process, and every record of theirs names one.
+            None => self.routes.push((rule.topic.clone().leak(), vec![condition])),
         }
         Ok(())
     }
 
     /// Returns the topics that rules write to, each once: those that have to be there.
-    pub fn destinations(&self) -> impl Iterator<Item = &str> {
-        self.routes.iter().map(|(topic, _)| topic.as_str())
+    pub fn destinations(&self) -> impl Iterator<Item = &'static str> {
+        self.routes.iter().map(|(topic, _)| *topic)
     }
 
     /// Returns the topics that get a copy of an event that came under a key of `channel`, each once.
@@ -118,12 +119,12 @@ impl Router {
         &'r self,
         event: &'r Value<'_>,
         channel: &'r str,
-    ) -> impl Iterator<Item = &'r str> {
+    ) -> impl Iterator<Item = &'static str> + 'r {
         let holds = move |conditions: &[Condition]| {
             conditions.iter().any(|condition| condition.holds(event, channel))
         };
         let routes = self.routes.iter().filter(move |(_, conditions)| holds(conditions));
-        routes.map(|(topic, _)| topic.as_str())
+        routes.map(|(topic, _)| *topic)
     }
 
     /// Returns whether items of SHARE events become events of their own.

@@ -9,8 +9,6 @@ use tidings_pipeline::sink::files::Codec;
 use super::serve::Session;
 use crate::duration;
 
-const WINDOW: RangeInclusive<Duration> = Duration::from_hours(1)..=Duration::from_hours(24 * 90);
-
 const KEPT: RangeInclusive<Duration> = Duration::from_hours(1)..=Duration::from_hours(24 * 365);
 
 const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
@@ -70,21 +68,13 @@ impl fmt::Display for LogKind {
 /// How the pipeline works, wherever it runs.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Work {
-    /// The file with rules: what is redacted, looked up, routed; see docs/reference/pipeline.toml
+    /// The file with rules: how far duplicates are looked for, what is redacted, looked up and routed
     #[arg(long = "pipeline-config", env = "TIDINGS_PIPELINE_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
     /// Partitions of the topics that are made; never changed afterwards
     #[arg(long, env = "TIDINGS_PARTITIONS", default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1024))]
     pub(crate) partitions: i32,
-
-    /// How far duplicates are looked for, 1h to 90d
-    #[arg(long, env = "TIDINGS_DEDUP_WINDOW", default_value = "3d", value_name = "DURATION", value_parser = duration::within(WINDOW))]
-    pub(crate) dedup_window: Duration,
-
-    /// Memory for the keys of dedup, in MiB; a million keys take about 22
-    #[arg(long, env = "TIDINGS_DEDUP_MEMORY_MIB", default_value_t = 512, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
-    pub(crate) dedup_memory_mib: u32,
 
     /// How long events are kept in the log, 1h to 365d
     #[arg(long, env = "TIDINGS_TELEMETRY_KEPT", default_value = "7d", value_name = "DURATION", value_parser = duration::within(KEPT))]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use tidings::analytics::HashKeys;
 use tidings_pipeline::{
-    Builder, Log, Running, settings::Settings, sink::{files, search}, steps::Steps, topic::Layout,
+    Builder, Log, Running, settings::Settings, sink::files::{self, Retry, Roll, Store}, steps::Steps, topic::Layout,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -134,9 +134,9 @@ impl Service {
             partitions: work.partitions,
             retention: work.telemetry_kept,
             quarantine: work.telemetry_kept,
-            window: work.dedup_window,
+            window: settings.dedup.window,
         };
-        let memory = usize::try_from(work.dedup_memory_mib).unwrap_or(usize::MAX);
+        let memory = usize::try_from(settings.dedup.memory_mib).unwrap_or(usize::MAX);
         let mut builder = Builder::new(log, pool.clone(), steps)
             .layout(layout)
             .keys_bytes_max(memory.saturating_mul(1024 * 1024))
@@ -146,13 +146,6 @@ impl Service {
             let sink = files_sink(context, work, url, pool)?;
             sinks.push(format!("files ({url})"));
             builder = builder.sink("files", move |log, shutdown| async move {
-                sink.run(&log, &shutdown).await
-            });
-        }
-        if let Some(url) = &work.search {
-            let sink = search_sink(work, url)?;
-            sinks.push(format!("search ({url})"));
-            builder = builder.sink("search", move |log, shutdown| async move {
                 sink.run(&log, &shutdown).await
             });
         }
@@ -175,4 +168,37 @@ fn settings(work: &Work) -> Result<Settings> {
     let Some(path) = &work.config else { return Ok(Settings::default()) };
     let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     Settings::parse(&text).with_context(|| format!("read {}", path.display()))
+}
+
+/// Returns the sink of files; a folder is a place too.
+fn files_sink(context: &Context, work: &Work, url: &str, pool: &PgPool) -> Result<files::Sink> {
+    let url = if url.contains("://") {
+        url.to_owned()
+    } else {
+        fs::create_dir_all(url).with_context(|| format!("make the folder {url}"))?;
+        let folder = fs::canonicalize(url).with_context(|| format!("look at the folder {url}"))?;
+        format!("file://{}", folder.display())
+    };
+    let store = Store::open(&url, &work.files_options, Retry::default())?;
+    let roll = Roll {
+        bytes: u64::from(work.files_mb) * 1_000_000,
+        age: work.files_age,
+        ..Roll::default()
+    };
+    let mut options = files::Options::new("files", context.global.data.join("spool"));
+    options.codec = work.files_codec;
+    options.roll = roll;
+    Ok(files::Sink::new(options, store, pool.clone()))
+}
+
+impl Started {
+    fn sheet(&self) -> Sheet {
+        let sinks = if self.sinks.is_empty() { "none".to_owned() } else { self.sinks.join(", ") };
+        Sheet::new()
+            .heading(format!("tidings {} refines telemetry (pid {})", self.version, self.pid))
+            .field("log", format!("{}, {} partitions", self.log, self.partitions))
+            .field("database", &self.database)
+            .field("sinks", sinks)
+            .field("stop", "Ctrl-C lets what is under way finish; a second one stops at once")
+    }
 }

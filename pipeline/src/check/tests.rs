@@ -2,6 +2,7 @@
 
 mod cases;
 mod contradictions;
+mod documented;
 mod producers;
 
 use serde_json::json;

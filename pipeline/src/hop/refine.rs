@@ -148,7 +148,7 @@ impl<L: Log> Step for Refine<L> {
         Ok(())
     }
 
-    async fn prepare(&mut self, records: &[Record]) -> Result<()> {
+    async fn prepare(&mut self, records: &[Record]) -> Result<bool> {
         self.gear.load(records).await
     }
 

@@ -49,8 +49,8 @@ impl Step for Unbundle {
         Ok(())
     }
 
-    async fn prepare(&mut self, _: &[Record]) -> Result<()> {
-        Ok(())
+    async fn prepare(&mut self, _: &[Record]) -> Result<bool> {
+        Ok(true)
     }
 
     fn process(&mut self, records: Vec<Record>) -> Vec<Output> {

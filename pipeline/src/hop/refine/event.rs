@@ -74,8 +74,8 @@ impl Meeting<'_> {
         Output { topic: topic::DUPLICATE.into(), partition: self.partition, key, headers, value }
     }
 
-    fn unique(&self, event: &Value<'_>) -> Output {
-        let (key, value) = (self.key.clone(), event.to_bytes().into());
+    fn unique(&self, event: &Value<'_>, key: Option<Bytes>) -> Output {
+        let value = event.to_bytes().into();
         let headers = Headers::new();
         Output { topic: topic::UNIQUE.into(), partition: self.partition, key, headers, value }
     }
@@ -143,28 +143,53 @@ fn improve<'a>(
     meeting: &'a Meeting<'a>,
     steps: &'a Steps,
     mut event: Value<'a>,
-    (id, checked, flags): (String, &Checked, Object<'a>),
+    (id, checked, mut flags): (String, &Checked, Object<'a>),
     outputs: &mut Vec<Output>,
 ) -> Result<u64, Stopped> {
     let (channel, snapshot) = (meeting.provenance.channel.as_str(), meeting.snapshot);
     let keys = steps.lookups().keys(&event, channel);
     let facts = Facts { channel, keys: &keys, snapshot };
-    steps.redact(&mut event, facts).map_err(|reason| (Stage::Redact, vec![reason]))?;
-    let derived = steps.derive(&event).events;
-    let count = derived.len() as u64;
-    for mut of in derived {
+    let redacted =
+        steps.redact(&mut event, facts).map_err(|reason| (Stage::Redact, vec![reason]))?;
+    let key = if redacted { redacted_key(&event) } else { meeting.key.clone() };
+    let derived = steps.derive(&event);
+    let count = derived.events.len() as u64;
+    if derived.left_out > 0 {
+        flags.set("share_items_left_out", derived.left_out as u64);
+    }
+    for mut of in derived.events {
         let mid = of.get("mid").and_then(Value::as_str).unwrap_or_default();
         let fingerprint = Fingerprint::of(&of, &mut Scratch::default());
         let id = identity::document_id(mid, meeting.device, &fingerprint);
         let keys = steps.keys_of_derived(&of, &event, &keys, channel);
         let stamp = meeting.stamp(checked, id, Object::new());
         steps.enrich(&mut of, &keys, snapshot, stamp).map_err(unenriched)?;
-        write(meeting, steps, &of, outputs);
+        hide_sender(meeting, &mut of, redacted);
+        write(meeting, steps, (&of, &key), outputs);
     }
     let stamp = meeting.stamp(checked, id, flags);
     steps.enrich(&mut event, &keys, snapshot, stamp).map_err(unenriched)?;
-    write(meeting, steps, &event, outputs);
+    hide_sender(meeting, &mut event, redacted);
+    write(meeting, steps, (&event, &key), outputs);
     Ok(count)
+}
+
+/// Returns the key of an event in which something is another now: the device as it stands there.
+///
+/// What a rule has taken out of the event must not stand beside it.
+fn redacted_key(event: &Value<'_>) -> Option<Bytes> {
+    let device = identity::device(event, &mut Scratch::default());
+    Some(Bytes::copy_from_slice(device.as_bytes()))
+}
+
+/// Takes the sender out of the metadata of a redacted event that is its own.
+fn hide_sender(meeting: &Meeting<'_>, event: &mut Value<'_>, redacted: bool) {
+    if redacted
+        && meeting.provenance.sender.as_deref() == Some(meeting.device)
+        && let Some(metadata) = event.at_mut(&["metadata"]).and_then(Value::as_object_mut)
+    {
+        metadata.remove("sender");
+    }
 }
 
 fn unenriched(reason: Reason) -> Stopped {
@@ -180,10 +205,15 @@ fn flags(checked: &Checked, collision: bool) -> Object<'static> {
 }
 
 /// Adds an event to `unique`, and to what it is routed to besides.
-fn write(meeting: &Meeting<'_>, steps: &Steps, event: &Value<'_>, outputs: &mut Vec<Output>) {
-    let unique = meeting.unique(event);
+fn write(
+    meeting: &Meeting<'_>,
+    steps: &Steps,
+    (event, key): (&Value<'_>, &Option<Bytes>),
+    outputs: &mut Vec<Output>,
+) {
+    let unique = meeting.unique(event, key.clone());
     for topic in steps.router().topics(event, &meeting.provenance.channel) {
-        outputs.push(Output { topic: topic.to_owned().into(), ..unique.clone() });
+        outputs.push(Output { topic: topic.into(), ..unique.clone() });
     }
     outputs.push(unique);
 }
