@@ -55,8 +55,7 @@ fn kafka(choice: &LogChoice) -> Result<TelemetryLog> {
         let hint = "name at least one, such as --kafka-brokers 127.0.0.1:9092";
         return Err(Coded::new(Exit::Usage, message).hint(hint).into());
     };
-    let mut builder =
-        tidings_pipeline::log::Kafka::builder(brokers).prefix(choice.prefix.as_str());
+    let mut builder = tidings_pipeline::log::Kafka::builder(brokers).prefix(choice.prefix.as_str());
     if let Some(copies) = choice.kafka_replication {
         builder = builder.replication(copies);
     }

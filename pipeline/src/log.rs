@@ -11,13 +11,18 @@
 
 mod appender;
 pub mod conformance;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
+pub mod postgres;
 
 use std::{fmt, future::Future};
 
 use chrono::{DateTime, Utc};
 
-pub use self::{appender::Appender, memory::Memory};
+#[cfg(feature = "kafka")]
+pub use self::kafka::Kafka;
+pub use self::{appender::Appender, memory::Memory, postgres::Postgres};
 
 use crate::{
     Result,

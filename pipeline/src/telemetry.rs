@@ -2,6 +2,9 @@
 //!
 //! Nothing that a client has sent is in them, and nothing is logged per event.
 
+#[cfg(feature = "kafka")]
+mod kafka;
+
 use std::error::Error as StdError;
 
 use crate::{
@@ -9,6 +12,9 @@ use crate::{
     dedup::{BadBlob, Evicted},
     log::Change,
 };
+
+#[cfg(feature = "kafka")]
+pub(crate) use self::kafka::*;
 
 /// An error with what it comes from, as one sentence.
 pub(crate) fn chain(error: &Error) -> String {
@@ -156,21 +162,34 @@ pub(crate) fn sink_left_open(sink: &str) {
     );
 }
 
-#[cfg(feature = "kafka")]
-pub(crate) fn producer_said(
-    level: rdkafka::config::RDKafkaLogLevel,
-    facility: &str,
-    message: &str,
-) {
-    if (level as i32) <= rdkafka::config::RDKafkaLogLevel::Warning as i32 {
-        tracing::warn!(kafka.facility = facility, "kafka producer: {message}");
-    } else {
-        tracing::debug!(kafka.facility = facility, "kafka producer: {message}");
+// The log.
+
+pub(crate) fn kept(dropped: i64, deleted: i64) {
+    if dropped > 0 || deleted > 0 {
+        tracing::info!(
+            dropped,
+            deleted,
+            "dropped {dropped} days of the log and deleted {deleted} records"
+        );
     }
 }
 
-/// It tries again by itself.
-#[cfg(feature = "kafka")]
-pub(crate) fn producer_troubled(error: &rdkafka::error::KafkaError, reason: &str) {
-    tracing::warn!(%error, "kafka producer: {reason}");
+pub(crate) fn unkept(error: &Error) {
+    let error = chain(error);
+    tracing::warn!(%error, "the log was not tidied up; it is tried again");
+}
+
+pub(crate) fn unadopted(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(group.name = group, %error, "{group} has not adopted its partitions; it tries again");
+}
+
+pub(crate) fn unfetched(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(group.name = group, %error, "{group} has not fetched; it tries again");
+}
+
+pub(crate) fn uncommitted(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(group.name = group, %error, "{group} does not know what became of a commit; it asks again");
 }

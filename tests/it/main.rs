@@ -16,6 +16,7 @@ mod files;
 mod floors;
 mod guide;
 mod languages;
+mod log;
 mod manage;
 mod orchest;
 mod outbox;

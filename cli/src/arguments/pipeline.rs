@@ -27,7 +27,12 @@ pub(crate) struct LogChoice {
     pub(crate) kafka_brokers: Option<String>,
 
     /// What stands before the names of topics and groups, and tells installations on one log apart
-    #[arg(long = "log-prefix", env = "TIDINGS_LOG_PREFIX", default_value = "", value_name = "TEXT")]
+    #[arg(
+        long = "log-prefix",
+        env = "TIDINGS_LOG_PREFIX",
+        default_value = "",
+        value_name = "TEXT"
+    )]
     pub(crate) prefix: String,
 
     /// How many copies Kafka keeps of each topic that is made; as many as the brokers say, where it is not set

@@ -7,7 +7,11 @@ use serde::Serialize;
 use sqlx::PgPool;
 use tidings::analytics::HashKeys;
 use tidings_pipeline::{
-    Builder, Log, Running, settings::Settings, sink::files::{self, Retry, Roll, Store}, steps::Steps, topic::Layout,
+    Builder, Log, Running,
+    settings::Settings,
+    sink::files::{self, Retry, Roll, Store},
+    steps::Steps,
+    topic::Layout,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -145,9 +149,8 @@ impl Service {
         if let Some(url) = &work.files {
             let sink = files_sink(context, work, url, pool)?;
             sinks.push(format!("files ({url})"));
-            builder = builder.sink("files", move |log, shutdown| async move {
-                sink.run(&log, &shutdown).await
-            });
+            builder = builder
+                .sink("files", move |log, shutdown| async move { sink.run(&log, &shutdown).await });
         }
         let running = builder.start(shutdown.clone()).await?;
         Ok(Self { running, shutdown, sinks })

@@ -77,7 +77,8 @@ pub(super) async fn run(context: &Context, arguments: &Account) -> Result<()> {
 
 fn sheet(shown: &Shown) -> Sheet {
     let account = &shown.account;
-    let pending = |count: i64| if count == 0 { String::new() } else { format!(", {count} pending") };
+    let pending =
+        |count: i64| if count == 0 { String::new() } else { format!(", {count} pending") };
     let sheet = Sheet::new()
         .heading(format!("telemetry of {}", account.day))
         .field(

@@ -188,7 +188,8 @@ impl Shown {
     }
 
     fn sheet(&self, now: DateTime<Utc>) -> Sheet {
-        let index = self.index.map_or_else(|| "the whole batch".to_owned(), |index| index.to_string());
+        let index =
+            self.index.map_or_else(|| "the whole batch".to_owned(), |index| index.to_string());
         let mut table = Table::new(
             &[Column::new("WHERE"), Column::new("CODE"), Column::flexible("WHAT TO DO")],
             "none",
@@ -242,4 +243,3 @@ fn table(shown: &[Shown], now: DateTime<Utc>) -> Table {
     }
     table
 }
-

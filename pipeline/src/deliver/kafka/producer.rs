@@ -202,7 +202,11 @@ impl Producer {
 
 impl ClientContext for Listener {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        telemetry::producer_said(level, facility, message);
+        if (level as i32) <= RDKafkaLogLevel::Warning as i32 {
+            telemetry::kafka_warned(facility, message);
+        } else {
+            telemetry::kafka_said(facility, message);
+        }
     }
 
     fn stats(&self, _: Statistics) {}
@@ -212,7 +216,7 @@ impl ClientContext for Listener {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             *lock(&self.0.trouble) = Some(reason.to_owned());
         }
-        telemetry::producer_troubled(&error, reason);
+        telemetry::kafka_troubled(&error, reason);
     }
 }
 
