@@ -4,6 +4,7 @@ pub(crate) mod catalogue;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod global;
+pub(crate) mod kafka;
 pub(crate) mod listen;
 pub(crate) mod log;
 pub(crate) mod paper;

@@ -5,6 +5,8 @@ use serde::Serialize;
 use tidings_analytics::wire::Call;
 use uuid::Uuid;
 
+use crate::trace::TraceContext;
+
 /// An event as it was registered, immutable from then on.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct RegisteredEvent {
@@ -27,6 +29,14 @@ pub struct RegisteredEvent {
     pub payload: String,
     /// What travels beside the payload, a JSON object; `traceparent` among it.
     pub headers: Option<String>,
+}
+
+impl RegisteredEvent {
+    /// Returns the trace that it was registered in, if there was one.
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceContext> {
+        TraceContext::read(self.headers.as_deref()?)
+    }
 }
 
 /// A delivery in the hands of a destination.

@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod filter;
+pub mod format;
 pub mod layer;
 pub mod log;
 pub mod name;

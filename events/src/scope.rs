@@ -11,7 +11,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use encoding::decode as percent_decode;
+pub(crate) use encoding::{decode as percent_decode, encode_where as percent_encode};
 
 /// As deep as names; each level costs one look-up when an event is registered.
 const DEPTH_MAX: usize = 8;

@@ -42,6 +42,16 @@ impl TraceContext {
         Some(Self { traceparent: traceparent.to_owned(), tracestate })
     }
 
+    /// Reads the trace from the JSON object that is stored beside a payload.
+    ///
+    /// Whoever registers in SQL may have stored anything there. What is not well-formed is left out: a trace is worth no
+    /// failed delivery.
+    #[must_use]
+    pub fn read(headers: &str) -> Option<Self> {
+        let stored: Self = serde_json::from_str(headers).ok()?;
+        Self::parse(&stored.traceparent, stored.tracestate.as_deref())
+    }
+
     /// Returns the `traceparent`.
     #[must_use]
     pub fn traceparent(&self) -> &str {
@@ -108,6 +118,30 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(TraceContext::parse(text, None).is_some(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_trace_beside_a_payload_is_left_out() {
+        for stored in [
+            "",
+            "[]",
+            "{}",
+            r#"{"traceparent":1}"#,
+            r#"{"traceparent":null}"#,
+            r#"{"traceparent":"garbage"}"#,
+            &format!(r#"{{"traceparent":"{GOOD}\n"}}x"#),
+        ] {
+            assert_eq!(TraceContext::read(stored), None, "{stored}");
+        }
+    }
+
+    #[test]
+    fn malformed_state_does_not_cost_the_trace() {
+        for state in ["\\u0001", "a\\nb", &"a".repeat(513)] {
+            let stored = format!(r#"{{"traceparent":"{GOOD}","tracestate":"{state}","x":[1]}}"#);
+            let trace = TraceContext::read(&stored).unwrap();
+            assert_eq!((trace.traceparent(), trace.tracestate()), (GOOD, None));
         }
     }
 

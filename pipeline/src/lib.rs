@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod check;
 pub mod condition;
 pub mod dedup;
+pub mod deliver;
 pub mod enrich;
 pub mod error;
 pub mod failed;

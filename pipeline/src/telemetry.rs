@@ -17,7 +17,7 @@ use crate::{
 pub(crate) use self::kafka::*;
 
 /// An error with what it comes from, as one sentence.
-fn chain(error: &Error) -> String {
+pub(crate) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use tidings::analytics::wire::Vendor;
 use tidings_worker::{AttemptLog, Retention, health};
 
-use super::report::Reports;
+use super::{kafka::Brokers, report::Reports};
 use crate::duration;
 
 /// A lease, as the worker takes it.
@@ -82,6 +82,10 @@ pub(crate) struct Serve {
     /// What the worker is called in lists; the name of the machine where it is not set
     #[arg(long, env = "TIDINGS_WORKER_NAME", value_name = "NAME")]
     pub(crate) worker_name: Option<String>,
+
+    /// Where the topics are of subscribers that do not say it.
+    #[command(flatten)]
+    pub(crate) kafka: Brokers,
 
     /// The sinks that are there by themselves.
     #[command(flatten)]

@@ -5,11 +5,14 @@ pub(crate) mod update;
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
-use tidings::endpoint::{TIMEOUT_MAX, TIMEOUT_MIN};
+use tidings::{
+    endpoint::{TIMEOUT_MAX, TIMEOUT_MIN},
+    format::Format,
+};
 
-use super::Page;
+use super::{Page, kafka::Brokers};
 use crate::duration;
 
 /// What `subscriber` can do.
@@ -43,8 +46,8 @@ pub(crate) enum Command {
     Pause(Named),
     /// Go on with deliveries, after a pause or after the system has disabled the subscriber
     Resume(Named),
-    /// Send a test event to a webhook, once, signed like any other; or to a sink, or a message to a chat service
-    Ping(Named),
+    /// Send a test event to a webhook, once, signed like any other; or to a topic or a sink, or a message to a chat service
+    Ping(Ping),
     /// Remove a subscriber, its subscriptions, and what waits for it
     Remove(Named),
 }
@@ -97,7 +100,7 @@ pub(crate) struct Add {
     #[command(flatten)]
     pub(crate) tenant: Tenant,
 
-    /// Which deliverer serves it: webhook, slack, teams, discord, or one of the application's own
+    /// Which deliverer serves it: webhook, slack, teams, discord, kafka, or one of the application's own
     #[arg(long, default_value = "webhook", value_name = "KIND")]
     pub(crate) kind: String,
 
@@ -106,6 +109,22 @@ pub(crate) struct Add {
         ("kind", "webhook"), ("kind", "slack"), ("kind", "teams"), ("kind", "discord"),
     ]))]
     pub(crate) url: Option<String>,
+
+    /// A topic of Kafka, with places for {type}, {version}, {tenant} and {scope.KEY}: `orders.{type}` for example
+    #[arg(long, value_name = "TOPIC", required_if_eq("kind", "kafka"))]
+    pub(crate) topic: Option<String>,
+
+    /// The brokers of the topic, `host:9092`, with commas between; those of the workers where they are not set
+    #[arg(long, value_name = "BROKERS", requires = "topic")]
+    pub(crate) brokers: Option<String>,
+
+    /// How an event is written for a webhook or a topic: tidings, cloudevents or cloudevents-binary
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+
+    /// Which view of events it gets: notification or telemetry, which makes it a sink, of every tenant and scope
+    #[arg(long, default_value = "notification", value_name = "VIEW")]
+    pub(crate) view: View,
 
     /// A header that is sent along; repeatable
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
@@ -122,7 +141,7 @@ pub(crate) struct Add {
     pub(crate) templates: Vec<(String, String)>,
 
     /// What another kind of deliverer needs to know, a JSON object
-    #[arg(long, value_name = "JSON", value_parser = json, conflicts_with_all = ["url", "headers", "timeout", "templates"])]
+    #[arg(long, value_name = "JSON", value_parser = json, conflicts_with_all = ["url", "topic", "format", "headers", "timeout", "templates"])]
     pub(crate) config: Option<Value>,
 
     /// The secret that signs, `whsec_…`; `-` reads it from standard input
@@ -158,6 +177,34 @@ pub(crate) struct Add {
     /// These subscriptions get events of one ordering key in the order of registering
     #[arg(long, requires = "patterns")]
     pub(crate) ordered: bool,
+}
+
+/// Which view of an event a subscriber gets.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum View {
+    /// The notification
+    Notification,
+    /// The telemetry
+    Telemetry,
+}
+
+impl From<View> for tidings::subscriber::View {
+    fn from(view: View) -> Self {
+        match view {
+            View::Notification => Self::Notification,
+            View::Telemetry => Self::Telemetry,
+        }
+    }
+}
+
+/// A subscriber that is to be pinged.
+#[derive(Args, Debug)]
+pub(crate) struct Ping {
+    #[command(flatten)]
+    pub(crate) subscriber: Named,
+
+    #[command(flatten)]
+    pub(crate) kafka: Brokers,
 }
 
 /// What `subscription` can do.

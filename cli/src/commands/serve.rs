@@ -23,7 +23,16 @@ use crate::{
 };
 
 /// The kinds that the binary serves.
-pub(super) const KINDS: [&str; 6] = ["webhook", "slack", "teams", "discord", "segment", "posthog"];
+pub(super) const KINDS: &[&str] = &[
+    "webhook",
+    "slack",
+    "teams",
+    "discord",
+    "segment",
+    "posthog",
+    #[cfg(feature = "kafka")]
+    "kafka",
+];
 
 /// What the worker borrows beside the connections of its own.
 const CONNECTIONS: u32 = 10;
@@ -82,6 +91,10 @@ impl Service {
         let installation = installation(place).await?;
         for sink in analytics::all(&webhook, installation) {
             builder = builder.deliverer(sink);
+        }
+        #[cfg(feature = "kafka")]
+        {
+            builder = builder.deliverer(serve.kafka.deliverer());
         }
         if let Some(keys) = keys {
             builder = builder.keyring(keys.keyring.clone());

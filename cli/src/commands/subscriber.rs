@@ -2,6 +2,7 @@
 
 mod add;
 mod ping;
+mod topic;
 mod update;
 
 use anyhow::{Context as _, Result};
@@ -54,7 +55,7 @@ pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
         Command::Show(named) => show(context, named).await,
         Command::Pause(named) => change(context, named, Change::Pause).await,
         Command::Resume(named) => change(context, named, Change::Resume).await,
-        Command::Ping(named) => ping::run(context, named).await,
+        Command::Ping(ping) => ping::run(context, ping).await,
         Command::Remove(named) => change(context, named, Change::Remove).await,
     }
 }

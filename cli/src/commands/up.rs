@@ -33,7 +33,7 @@ struct Started {
     database: Database,
     key: Key,
     worker: String,
-    kinds: [&'static str; 6],
+    kinds: &'static [&'static str],
 }
 
 #[derive(Debug, Serialize)]

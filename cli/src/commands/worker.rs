@@ -16,7 +16,7 @@ struct Started {
     pid: u32,
     database: String,
     worker: String,
-    kinds: [&'static str; 6],
+    kinds: &'static [&'static str],
     key_id: Option<String>,
 }
 

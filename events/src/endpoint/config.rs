@@ -13,6 +13,7 @@ use super::{
     ContentType, Endpoint, EndpointError, Policy, Profile, Scheme, check_headers, format,
     header::check_profile, read_authorities,
 };
+use crate::format::Format;
 
 /// The usual time of one attempt, answer included; Standard Webhooks asks for 15 to 30 s.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(15);
@@ -32,6 +33,7 @@ pub const TIMEOUT_MAX: Duration = Duration::from_mins(1);
 ///   "timeout_ms": 15000,
 ///   "profile": "standard",
 ///   "content_type": "application/json",
+///   "format": "tidings",
 ///   "signatures": ["v1", "v1a"],
 ///   "ca": "-----BEGIN CERTIFICATE-----\n…"
 /// }
@@ -44,6 +46,7 @@ pub const TIMEOUT_MAX: Duration = Duration::from_mins(1);
 /// | `timeout_ms` | The time of one attempt, answer included, 1,000 to 60,000 | 15,000, or what the operator says |
 /// | `profile` | `standard` (Standard Webhooks) or `orchest`, see [`Profile`] | `standard` |
 /// | `content_type` | `application/json` or `application/x-www-form-urlencoded`, see [`ContentType`] | `application/json` |
+/// | `format` | `tidings`, `cloudevents` or `cloudevents-binary`, see [`Format`](crate::format::Format); another than the first in the profile `standard` and as JSON only | `tidings` |
 /// | `signatures` | Which signatures the profile `standard` sends: `v1` by the subscriber's secrets, `v1a` by its key pairs or, where it has none, by those of the installation | `["v1"]` |
 /// | `ca` | PEM text of the certificates that this endpoint is trusted by, **instead of** those of the machine and of the operator; at most 32,768 bytes | those of the machine |
 ///
@@ -67,6 +70,9 @@ pub struct Config {
     /// How bodies are written.
     #[serde(skip_serializing_if = "is_default")]
     pub content_type: ContentType,
+    /// What a body says.
+    #[serde(skip_serializing_if = "is_default")]
+    pub format: Format,
     /// Which signatures requests carry, at least one; of no meaning in another profile than the standard one.
     #[serde(skip_serializing_if = "is_default_signatures")]
     pub signatures: BTreeSet<Scheme>,
@@ -84,6 +90,7 @@ impl Config {
             timeout_ms: None,
             profile: Profile::default(),
             content_type: ContentType::default(),
+            format: Format::default(),
             signatures: format::default_signatures(),
             ca: None,
         }
@@ -107,6 +114,7 @@ impl Config {
                 "timeout_ms" => config.timeout_ms = Some(read_timeout(value)?),
                 "profile" => config.profile = format::read_profile(value)?,
                 "content_type" => config.content_type = format::read_content_type(value)?,
+                "format" => config.format = format::read_format(value)?,
                 "signatures" => config.signatures = format::read_signatures(value)?,
                 "ca" => {
                     let expected = "a string, the PEM text of certificates";
@@ -131,7 +139,12 @@ impl Config {
         {
             return Err(EndpointError::Timeout { timeout_ms });
         }
-        check_profile(&self.headers, self.profile)?;
+        check_profile(&self.headers, (self.profile, self.format))?;
+        if self.format != Format::default()
+            && (self.profile, self.content_type) != (Profile::Standard, ContentType::Json)
+        {
+            return Err(EndpointError::Format);
+        }
         if self.profile == Profile::Orchest && !is_default_signatures(&self.signatures) {
             return Err(EndpointError::SignaturesProfile);
         }
@@ -186,6 +199,7 @@ impl fmt::Debug for Config {
             .field("timeout_ms", &self.timeout_ms)
             .field("profile", &self.profile)
             .field("content_type", &self.content_type)
+            .field("format", &self.format)
             .field("signatures", &self.signatures)
             .field("ca", &self.ca.as_ref().map(|_| "…"))
             .finish()
@@ -241,6 +255,7 @@ mod tests {
             json!({"url": "https://example.com", "headers": {"X-A": "b"}, "timeout_ms": 2000}),
             json!({"url": "https://example.com", "profile": "orchest", "content_type": "application/x-www-form-urlencoded"}),
             json!({"url": "https://example.com", "signatures": ["v1", "v1a"], "ca": CA}),
+            json!({"url": "https://example.com", "format": "cloudevents-binary"}),
         ] {
             let config: Config = serde_json::from_value(stored.clone()).unwrap();
             assert_eq!(serde_json::to_value(&config).unwrap(), stored);
@@ -265,6 +280,7 @@ mod tests {
             (json!({"url": "s3cr3t", "timeout": 1}), "no field \"timeout\""),
             (json!({"url": "s3cr3t", "profile": "s3cr3t"}), "\"standard\" or \"orchest\""),
             (json!({"url": "s3cr3t", "content_type": "s3cr3t"}), "\"application/json\" or"),
+            (json!({"url": "s3cr3t", "format": "s3cr3t"}), "\"cloudevents-binary\""),
             (json!({"url": "s3cr3t", "signatures": ["s3cr3t"]}), "\"v1\", \"v1a\" or both"),
             (json!({"url": "s3cr3t", "ca": ["s3cr3t"]}), "PEM text"),
         ];
@@ -310,6 +326,23 @@ mod tests {
             (Config { headers: hub.clone(), ..orchest() }, "X-Hub-Signature is set by the sender"),
             (Config { signatures: [Scheme::V1a].into(), ..orchest() }, "remove signatures"),
             (Config { ca: ca(CA), ..orchest() }, "ca is for https"),
+            (Config { format: Format::CloudEvents, ..orchest() }, "profile standard"),
+            (
+                Config {
+                    format: Format::CloudEventsBinary,
+                    content_type: ContentType::Form,
+                    ..Config::new("http://example.com")
+                },
+                "application/json",
+            ),
+            (
+                Config {
+                    format: Format::CloudEventsBinary,
+                    headers: BTreeMap::from([("Ce-Subject".to_owned(), "x".to_owned())]),
+                    ..Config::new("http://example.com")
+                },
+                "Ce-Subject is set by the sender",
+            ),
             (
                 Config { ca: ca("s3cr3t"), ..Config::new("https://example.com") },
                 "-----BEGIN CERTIFICATE",

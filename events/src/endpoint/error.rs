@@ -165,6 +165,11 @@ pub enum EndpointError {
         "the profile orchest signs in its own way; remove signatures, or choose the profile standard"
     )]
     SignaturesProfile,
+    /// A format of `CloudEvents` in a profile or a content type that has no place for it.
+    #[error(
+        "a format of CloudEvents needs the profile standard and the content type application/json; remove format, or what stands in its way"
+    )]
+    Format,
     /// Certificates that are too long together.
     #[error(
         "ca has {bytes} bytes, and at most {CA_BYTES_MAX} are allowed; give the root certificate alone"

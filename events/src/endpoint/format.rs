@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::EndpointError;
+use crate::format::Format;
 
 /// Whose conventions a request follows.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -83,6 +84,7 @@ pub(crate) fn is_word(text: &str) -> bool {
     [Profile::Standard, Profile::Orchest].map(Profile::as_str).contains(&text)
         || [ContentType::Json, ContentType::Form].map(ContentType::as_str).contains(&text)
         || [Scheme::V1, Scheme::V1a].map(Scheme::as_str).contains(&text)
+        || Format::ALL.map(Format::as_str).contains(&text)
 }
 
 /// Returns the signatures of a subscriber that says nothing about them.
@@ -102,6 +104,12 @@ pub(super) fn read_content_type(value: &Value) -> Result<ContentType, EndpointEr
     let found = known.into_iter().find(|content_type| value == content_type.as_str());
     let expected = "\"application/json\" or \"application/x-www-form-urlencoded\"";
     found.ok_or(EndpointError::FieldType { field: "content_type", expected })
+}
+
+pub(super) fn read_format(value: &Value) -> Result<Format, EndpointError> {
+    let found = value.as_str().and_then(|word| word.parse().ok());
+    let expected = "\"tidings\", \"cloudevents\" or \"cloudevents-binary\"";
+    found.ok_or(EndpointError::FieldType { field: "format", expected })
 }
 
 pub(super) fn read_signatures(value: &Value) -> Result<BTreeSet<Scheme>, EndpointError> {
@@ -136,6 +144,10 @@ mod tests {
             assert_eq!(read_signatures(&written), Ok(schemes.iter().copied().collect()));
             assert!(is_word(written[0].as_str().unwrap()));
         }
+        for format in Format::ALL {
+            assert_eq!(read_format(&serde_json::to_value(format).unwrap()), Ok(format));
+            assert!(is_word(format.as_str()));
+        }
         assert!(!is_word("s3cr3t") && !is_word("v1,"));
     }
 
@@ -144,6 +156,7 @@ mod tests {
         for value in [json!("Standard"), json!(""), json!(null), json!(["standard"])] {
             read_profile(&value).unwrap_err();
             read_content_type(&value).unwrap_err();
+            read_format(&value).unwrap_err();
         }
         for value in [json!([]), json!("v1"), json!(["v2"]), json!(["v1", 1]), json!({})] {
             read_signatures(&value).unwrap_err();

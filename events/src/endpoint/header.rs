@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::{EndpointError, Profile};
+use crate::format::Format;
 
 /// The most headers of one subscriber; a server commonly takes a hundred of all kinds.
 pub const HEADER_COUNT_MAX: usize = 32;
@@ -44,20 +45,25 @@ const RESERVED: [&str; 24] = [
 const RESERVED_PREFIXES: [&str; 6] =
     ["proxy-", "sec-", "tidings-", "webhook-", "x-aws-ec2-metadata-", "x-forwarded-"];
 
+/// The beginning of what a binary event of `CloudEvents` sends beside [`RESERVED`].
+const CLOUD_EVENT_PREFIX: &str = "ce-";
+
 /// What the profile of Orchest sends beside [`RESERVED`].
 const ORCHEST: [&str; 3] = ["x-hub-signature", "x-orchest-delivery", "x-orchest-event"];
 
-/// Checks that the headers of a subscriber leave those of `profile` alone.
+/// Checks that the headers of a subscriber leave those of the profile and the format alone.
 pub(super) fn check_profile(
     headers: &BTreeMap<String, String>,
-    profile: Profile,
+    (profile, format): (Profile, Format),
 ) -> Result<(), EndpointError> {
-    let is_ours = |name: &&String| ORCHEST.contains(&name.to_ascii_lowercase().as_str());
+    let is_ours = |name: &&String| {
+        let name = name.to_ascii_lowercase();
+        (profile == Profile::Orchest && ORCHEST.contains(&name.as_str()))
+            || (format == Format::CloudEventsBinary && name.starts_with(CLOUD_EVENT_PREFIX))
+    };
     match headers.keys().find(is_ours) {
-        Some(name) if profile == Profile::Orchest => {
-            Err(EndpointError::HeaderReserved { name: name.clone() })
-        }
-        _ => Ok(()),
+        Some(name) => Err(EndpointError::HeaderReserved { name: name.clone() }),
+        None => Ok(()),
     }
 }
 
@@ -171,10 +177,13 @@ mod tests {
         let headers = |name: &str| BTreeMap::from([(name.to_owned(), "x".to_owned())]);
         for name in ["X-Hub-Signature", "x-orchest-event", "X-ORCHEST-DELIVERY"] {
             let refused = EndpointError::HeaderReserved { name: name.to_owned() };
-            assert_eq!(check_profile(&headers(name), Profile::Orchest), Err(refused));
-            assert_eq!(check_profile(&headers(name), Profile::Standard), Ok(()));
+            assert_eq!(
+                check_profile(&headers(name), (Profile::Orchest, Format::Tidings)),
+                Err(refused)
+            );
+            assert_eq!(check_profile(&headers(name), (Profile::Standard, Format::Tidings)), Ok(()));
         }
-        assert_eq!(check_profile(&headers("x-own"), Profile::Orchest), Ok(()));
+        assert_eq!(check_profile(&headers("x-own"), (Profile::Orchest, Format::Tidings)), Ok(()));
     }
 
     #[test]

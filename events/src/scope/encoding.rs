@@ -4,7 +4,12 @@ use std::{borrow::Cow, fmt::Write};
 
 /// Encodes what has a meaning in a path and what cannot be seen; all else stays.
 pub(super) fn encode(value: &str) -> Cow<'_, str> {
-    if !value.chars().any(is_encoded) {
+    encode_where(value, is_encoded)
+}
+
+/// Encodes the characters that `is_encoded` picks; all else stays.
+pub(crate) fn encode_where(value: &str, is_encoded: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !value.chars().any(&is_encoded) {
         return Cow::Borrowed(value);
     }
     let mut encoded = String::with_capacity(value.len() + 8);

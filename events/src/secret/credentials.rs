@@ -111,6 +111,14 @@ impl Credentials {
         self.header.strip_prefix("Bearer ")
     }
 
+    /// Returns the user name and the password of Basic authentication; `None` of a bearer token.
+    #[must_use]
+    pub fn name_and_password(&self) -> Option<(String, Zeroizing<String>)> {
+        let pair = STANDARD.decode(self.header.strip_prefix("Basic ")?).map(Zeroizing::new).ok()?;
+        let (name, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
+        Some((name.to_owned(), Zeroizing::new(password.to_owned())))
+    }
+
     /// Returns the value of the header `authorization`, printable ASCII.
     #[must_use]
     pub fn as_header(&self) -> &str {
@@ -130,6 +138,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn name_and_password_are_read_back() {
+        let basic = Credentials::basic("shop", "open:s\u{e9}same").unwrap();
+        let (name, password) = basic.name_and_password().unwrap();
+        assert_eq!((name.as_str(), password.as_str()), ("shop", "open:s\u{e9}same"));
+        assert_eq!(Credentials::bearer("dG9rZW4=").unwrap().name_and_password(), None);
+    }
 
     #[test]
     fn credentials_become_the_header_of_their_specification() {

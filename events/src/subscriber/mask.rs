@@ -19,6 +19,12 @@ const TEMPLATES: &str = "templates";
 /// Below it nothing is taken for a URL: a header's value is a secret as a whole.
 const HEADERS: &str = "headers";
 
+/// The kind whose destinations are topics of Kafka.
+const KAFKA: &str = "kafka";
+
+/// Texts of that kind that are no secrets.
+const NO_SECRETS_OF_KAFKA: [&str; 3] = ["topic", "brokers", "sasl_mechanism"];
+
 /// Returns `config` as it may be shown.
 pub(super) fn mask(config: &Value) -> Value {
     map_texts(config, &|text| match web_url(text) {
@@ -26,6 +32,19 @@ pub(super) fn mask(config: &Value) -> Value {
         None if endpoint::is_word(text) => text.to_owned(),
         None => HIDDEN.to_owned(),
     })
+}
+
+/// Returns `config` of a subscriber of that kind as it may be shown: of a topic, its name and its brokers too.
+pub(super) fn mask_of(kind: &str, config: &Value) -> Value {
+    let mut masked = mask(config);
+    if let (KAFKA, Value::Object(shown)) = (kind, &mut masked) {
+        for name in NO_SECRETS_OF_KAFKA {
+            if let Some(text) = config.get(name).filter(|value| value.is_string()) {
+                shown.insert(name.to_owned(), text.clone());
+            }
+        }
+    }
+    masked
 }
 
 /// Returns where a subscriber with this `config` is called, as far as it may be shown.
@@ -94,6 +113,14 @@ mod tests {
                 "signatures": ["v1a"],
             })
         );
+    }
+
+    #[test]
+    fn topic_is_shown_where_it_is_one_of_kafka() {
+        let config = json!({"topic": "orders.{type}", "brokers": "k:9092", "ca": "s3cr3t"});
+        let shown = json!({"topic": "orders.{type}", "brokers": "k:9092", "ca": "…"});
+        assert_eq!(mask_of("kafka", &config), shown);
+        assert_eq!(mask_of("ntfy", &config)["topic"], "…");
     }
 
     #[test]

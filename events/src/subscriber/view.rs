@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use super::{
     Purpose,
     health::Ailing,
-    mask::{endpoint, mask},
+    mask::{endpoint, mask_of},
 };
 use crate::{
     Result,
@@ -191,7 +191,7 @@ pub async fn find(
 ) -> Result<Option<Detail>> {
     let Some(row) = rows::find(conn, tenant, name_or_id).await? else { return Ok(None) };
     Ok(Some(Detail {
-        config: mask(&row.config),
+        config: mask_of(&row.kind, &row.config),
         shard: row.shard,
         in_flight_max: row.in_flight_max,
         rate_per_s: row.rate_per_s,

@@ -25,7 +25,7 @@ const PARTITIONS: i32 = 4;
 const LIMITS: Limits = Limits { records: 3, bytes: 1 << 20 };
 const WINDOW: Duration = Duration::from_hours(72);
 
-fn clock() -> DateTime<Utc> {
+pub(crate) fn clock() -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
 }
 

@@ -26,7 +26,8 @@ const EVENTS: &str = "events_registered";
 const DELIVERIES: &str = "deliveries_written";
 
 /// The kinds that are named; those of an application are counted as one, because their names are words of a person.
-const KINDS: [&str; 7] = ["webhook", "slack", "teams", "discord", "segment", "posthog", "memory"];
+const KINDS: [&str; 9] =
+    ["webhook", "slack", "teams", "discord", "segment", "posthog", "kafka", "pipeline", "memory"];
 const OTHER: &str = "other";
 
 /// The collector of what the database knows: events registered and deliveries written, and what there is.

@@ -1,10 +1,14 @@
 //! How the requests of one subscriber look: which profile, and how its fields are written.
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::{Value, json};
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use reqwest::header::{HeaderName, HeaderValue};
+use serde_json::json;
 use tidings::{
     delivery::RegisteredEvent,
     endpoint::{Config, ContentType, Profile},
+    format::{self, CloudEvent, cloud_event},
     subscriber::Subscriber,
 };
 use url::form_urlencoded;
@@ -14,13 +18,13 @@ use super::{
     PING,
     message::{Headers, Message},
     orchest::Orchest,
-    trace,
 };
 
 /// How the requests of one subscriber look.
 #[derive(Clone, Debug)]
 pub(super) struct Format {
     content_type: ContentType,
+    format: format::Format,
     /// What Standard Webhooks needs to know of a subscriber is nothing.
     orchest: Option<Orchest>,
 }
@@ -32,7 +36,7 @@ impl Format {
             Profile::Standard => None,
             Profile::Orchest => Some(Orchest::of(subscriber, config)),
         };
-        Self { content_type: config.content_type, orchest }
+        Self { content_type: config.content_type, format: config.format, orchest }
     }
 
     /// Returns the message of `event`.
@@ -40,13 +44,13 @@ impl Format {
         let (id, at, payload) = (event.event_id, event.occurred_at, &event.payload);
         let event_type = &event.event_type;
         let message = match &self.orchest {
-            None => self.standard(id, event_type, at, payload),
+            None => self.standard(event),
             Some(orchest) => {
                 let fields = orchest.fields((id, event_type, at), payload);
                 self.orchest(orchest.delivery_id(id), event_type, &fields)
             }
         };
-        Message { trace: event.headers.as_deref().and_then(trace::read), ..message }
+        Message { trace: event.trace(), ..message }
     }
 
     /// Returns a message that is no event.
@@ -56,21 +60,40 @@ impl Format {
             return self.orchest(id, Orchest::PING, &fields);
         }
         let data = json!({ "subscriber": subscriber.name, "tenant": subscriber.tenant });
-        self.standard(id, PING, at, &data.to_string())
+        self.standard(&RegisteredEvent {
+            event_id: id,
+            event_type: PING.to_owned(),
+            version: 1,
+            tenant: subscriber.tenant.clone(),
+            scope: String::new(),
+            ordering_key: None,
+            occurred_at: at,
+            payload: data.to_string(),
+            headers: None,
+        })
     }
 
-    fn standard(&self, id: Uuid, event_type: &str, at: DateTime<Utc>, data: &str) -> Message {
-        // The database keeps microseconds.
-        let at = at.to_rfc3339_opts(SecondsFormat::Micros, true);
-        let body = match self.content_type {
-            ContentType::Json => {
-                let event_type = Value::from(event_type);
-                format!(r#"{{"type":{event_type},"timestamp":"{at}","data":{data}}}"#)
+    /// Returns a message under the headers of Standard Webhooks.
+    fn standard(&self, event: &RegisteredEvent) -> Message {
+        let RegisteredEvent { event_type, occurred_at: at, payload, .. } = event;
+        let mut headers = Headers::Standard;
+        let body = match (self.format, self.content_type) {
+            (format::Format::Tidings, ContentType::Json) => format::body(event_type, *at, payload),
+            (format::Format::Tidings, ContentType::Form) => {
+                let at = format::timestamp(*at);
+                form(&[("type", event_type), ("timestamp", &at), ("data", payload)])
             }
-            ContentType::Form => form(&[("type", event_type), ("timestamp", &at), ("data", data)]),
+            (format::Format::CloudEvents, _) => CloudEvent::new(event).structured(),
+            (format::Format::CloudEventsBinary, _) => {
+                headers = Headers::CloudEvent(cloud_event_headers(event));
+                payload.clone()
+            }
         };
-        let (content_type, headers) = (self.content_type, Headers::Standard);
-        Message { id, content_type, body, trace: None, headers }
+        let media_type = match self.content_type {
+            ContentType::Json => self.format.media_type(),
+            ContentType::Form => self.content_type.as_str(),
+        };
+        Message { id: event.event_id, media_type, body, trace: None, headers }
     }
 
     /// Returns a message of the two fields of Orchest, each JSON.
@@ -81,8 +104,18 @@ impl Format {
             ContentType::Form => form(&[(first, for_whom), (second, event)]),
         };
         let headers = Headers::Orchest { event_type: event_type.to_owned() };
-        Message { id, content_type: self.content_type, body, trace: None, headers }
+        let media_type = self.content_type.as_str();
+        Message { id, media_type, body, trace: None, headers }
     }
+}
+
+/// Returns the attributes of an event as headers.
+fn cloud_event_headers(event: &RegisteredEvent) -> Vec<(HeaderName, HeaderValue)> {
+    let header = |(name, value): (&str, Cow<'_, str>)| {
+        let name = HeaderName::try_from(format!("ce-{name}")).ok()?;
+        Some((name, HeaderValue::try_from(&*cloud_event::http_value(&value)).ok()?))
+    };
+    CloudEvent::new(event).attributes().into_iter().filter_map(header).collect()
 }
 
 fn form(fields: &[(&str, &str)]) -> String {

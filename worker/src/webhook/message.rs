@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use tidings::{endpoint::ContentType, trace::TraceContext};
+use tidings::trace::TraceContext;
 use uuid::Uuid;
 
 use super::{sign::Live, trace};
@@ -23,7 +23,7 @@ const HUB_SIGNATURE: HeaderName = HeaderName::from_static("x-hub-signature");
 pub(super) struct Message {
     /// What tells a receiver that it has seen this before.
     pub(super) id: Uuid,
-    pub(super) content_type: ContentType,
+    pub(super) media_type: &'static str,
     pub(super) body: String,
     pub(super) trace: Option<TraceContext>,
     pub(super) headers: Headers,
@@ -33,7 +33,11 @@ pub(super) struct Message {
 #[derive(Clone, Debug)]
 pub(super) enum Headers {
     Standard,
-    Orchest { event_type: String },
+    /// Those of Standard Webhooks, and the attributes of a binary event.
+    CloudEvent(Vec<(HeaderName, HeaderValue)>),
+    Orchest {
+        event_type: String,
+    },
 }
 
 impl Message {
@@ -48,10 +52,13 @@ impl Message {
         if let Some(trace) = &self.trace {
             trace::write(trace, &mut headers);
         }
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type.as_str()));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media_type));
         let id = value(&self.id.to_string());
+        if let Headers::CloudEvent(attributes) = &self.headers {
+            headers.extend(attributes.iter().cloned());
+        }
         match &self.headers {
-            Headers::Standard => {
+            Headers::Standard | Headers::CloudEvent(_) => {
                 let timestamp = now.timestamp();
                 let signature = live.sign(self.id, timestamp, self.body.as_bytes());
                 headers.insert(ID, id);

@@ -18,6 +18,7 @@ use tidings::{
 };
 use tidings_worker::{Chat, Ladder, chat, webhook::KIND};
 
+use super::topic;
 use crate::{
     arguments::subscriber::Add,
     commands::template,
@@ -75,6 +76,9 @@ async fn check_endpoint(context: &Context, new: &NewSubscriber) -> Result<()> {
     if let Some(kind) = chat::Kind::parse(&new.kind) {
         Chat::new(kind, &context.webhook(None)?).check(&new.config).await?;
     }
+    if new.kind == topic::KIND {
+        topic::check(&new.config)?;
+    }
     Ok(())
 }
 
@@ -116,15 +120,17 @@ async fn store(
 fn new(add: &Add) -> Result<NewSubscriber> {
     let chat = chat::Kind::parse(&add.kind);
     check_options(add, chat)?;
-    let config = match (&add.config, &add.url) {
-        (Some(config), _) => config.clone(),
-        (None, Some(url)) if chat.is_some() => chat_config(add, url)?,
-        (None, Some(url)) => config(add, url)?,
-        (None, None) => Value::Object(serde_json::Map::new()),
+    let config = match (&add.config, &add.url, &add.topic) {
+        (Some(config), ..) => config.clone(),
+        (None, None, Some(topic)) => topic::config(add, topic)?,
+        (None, Some(url), _) if chat.is_some() => chat_config(add, url)?,
+        (None, Some(url), _) => config(add, url)?,
+        (None, None, None) => Value::Object(serde_json::Map::new()),
     };
     let secret = add.secret.as_deref().map(secret).transpose()?;
     Ok(NewSubscriber {
         tenant: add.tenant.tenant.clone(),
+        view: add.view.into(),
         secret,
         in_flight_max: add.in_flight,
         rate_per_s: add.rate,
@@ -147,8 +153,26 @@ fn check_options(add: &Add, chat: Option<chat::Kind>) -> Result<()> {
             "only chat services have templates, and {} is none; leave out --template, or add --kind slack",
             add.kind
         )),
-        _ => Ok(()),
+        _ => check_kafka(add),
     }
+}
+
+/// Refuses what only a topic of Kafka has, or has no use for.
+fn check_kafka(add: &Add) -> Result<()> {
+    let (kind, is_topic) = (&add.kind, add.kind == topic::KIND);
+    let message = if add.topic.is_some() && !is_topic {
+        format!(
+            "only Kafka has topics, and {kind} is another kind; leave out --topic, or add --kind kafka"
+        )
+    } else if add.format.is_some() && !is_topic && kind != KIND {
+        format!("only webhooks and topics have formats, and {kind} is neither; leave out --format")
+    } else if is_topic && (add.url.is_some() || !add.headers.is_empty() || add.secret.is_some()) {
+        "a topic has no address, headers or secret; leave out --url, --header and --secret"
+            .to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Coded::new(Exit::Refused, message).into())
 }
 
 fn chat_config(add: &Add, url: &str) -> Result<Value> {
@@ -163,7 +187,7 @@ fn chat_config(add: &Add, url: &str) -> Result<Value> {
     serde_json::to_value(config).context("write the configuration as JSON")
 }
 
-fn timeout_ms(add: &Add) -> Option<u64> {
+pub(super) fn timeout_ms(add: &Add) -> Option<u64> {
     add.timeout.and_then(|timeout| u64::try_from(timeout.as_millis()).ok())
 }
 
@@ -174,7 +198,8 @@ fn config(add: &Add, url: &str) -> Result<Value> {
             return Err(EndpointError::HeaderTwice { name: name.clone() }.into());
         }
     }
-    let config = Config { headers, timeout_ms: timeout_ms(add), ..Config::new(url) };
+    let format = add.format.unwrap_or_default();
+    let config = Config { headers, format, timeout_ms: timeout_ms(add), ..Config::new(url) };
     serde_json::to_value(config).context("write the configuration as JSON")
 }
 

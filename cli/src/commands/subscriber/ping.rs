@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use tidings::{analytics::wire::Vendor, deliverer::Verdict, privacy, subscriber};
+use tidings::{analytics::wire::Vendor, deliverer::Verdict, privacy};
 use tidings_worker::{
     Chat,
     analytics::Analytics,
@@ -11,9 +11,10 @@ use tidings_worker::{
 };
 use uuid::Uuid;
 
-use super::find;
+use super::{find, topic};
 use crate::{
-    arguments::subscriber::Named,
+    arguments::subscriber,
+    connection::now,
     context::Context,
     exit::Exit,
     failure::Coded,
@@ -34,12 +35,13 @@ struct Pinged {
     error: Option<String>,
 }
 
-/// Sends a test event to a webhook or a sink, or a test message to a chat service, and shows what it answered.
+/// Sends a test event to a webhook, a topic or a sink, or a test message to a chat service, and shows what it answered.
 ///
 /// # Errors
 ///
 /// It did not accept the ping.
-pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
+pub(super) async fn run(context: &Context, arguments: &subscriber::Ping) -> Result<()> {
+    let named = &arguments.subscriber;
     let doing = || format!("ping the subscriber `{}`", named.name);
     let keys = context.keys()?;
     let mut database = context.open().await?;
@@ -48,19 +50,22 @@ pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
     let (subscriber_id, name) = (summary.subscriber_id, summary.name);
     let chat = chat::Kind::parse(&summary.kind);
     let vendor = Vendor::ALL.into_iter().find(|vendor| vendor.as_str() == summary.kind);
-    if summary.kind != KIND && chat.is_none() && vendor.is_none() {
+    let to_kafka = summary.kind == topic::KIND;
+    if summary.kind != KIND && chat.is_none() && vendor.is_none() && !to_kafka {
         let message = format!(
-            "{}: it is of kind {}, and only webhooks, chat services and sinks are pinged",
+            "{}: it is of kind {}, and only webhooks, chat services, topics and sinks are pinged",
             doing(),
             summary.kind
         );
         return Err(Coded::new(Exit::Refused, message).into());
     }
     let keyring = keys.as_ref().map(|keys| &keys.keyring);
-    let opened = subscriber::open(&mut tx, keyring, subscriber_id).await.with_context(doing)?;
+    let opened =
+        tidings::subscriber::open(&mut tx, keyring, subscriber_id).await.with_context(doing)?;
     let gone = || Coded::new(Exit::NotFound, format!("{}: it was removed meanwhile", doing()));
     let opened = opened.ok_or_else(gone)?;
     let installation = privacy::installation(&mut tx).await.with_context(doing)?;
+    let now = now(&mut tx).await?;
     // Nothing is held while a stranger takes its time.
     tx.rollback().await?;
     database.close().await?;
@@ -73,6 +78,10 @@ pub(super) async fn run(context: &Context, named: &Named) -> Result<()> {
         (None, Some(vendor)) => {
             let sink = Analytics::new(vendor, &webhook, installation);
             sink.ping(&opened, ping_id.unwrap_or_default()).await
+        }
+        (None, None) if to_kafka => {
+            let ping = (ping_id.unwrap_or_default(), now);
+            Ok(topic::ping(&arguments.kafka, &opened, ping).await.with_context(doing)?)
         }
         (None, None) => webhook.ping(&opened, ping_id.unwrap_or_default()).await,
     };

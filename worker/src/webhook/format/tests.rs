@@ -1,4 +1,5 @@
 use reqwest::header::{HeaderMap, HeaderValue};
+use serde_json::Value;
 use tidings::{secret::Secret, subscriber::SigningKey};
 use tokio::time::Instant;
 
@@ -71,6 +72,74 @@ fn payload_is_sent_byte_for_byte() {
         ];
         assert_eq!(fields, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
+}
+
+fn cloud_event(format: format::Format) -> (Message, HeaderMap) {
+    let config = Config { format, ..Config::new("https://example.com") };
+    let event = RegisteredEvent {
+        tenant: "acme".to_owned(),
+        scope: "shop=s 1\u{e9}".to_owned(),
+        headers: Some(
+            r#"{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#
+                .to_owned(),
+        ),
+        ..event("{ \"b\":1.0 }")
+    };
+    let message = Format::of(&subscriber(1), &config).message(&event);
+    let headers = headers(&message, &HeaderMap::new(), Profile::Standard, 100);
+    (message, headers)
+}
+
+#[test]
+fn binary_cloud_event_has_its_attributes_in_headers_and_the_payload_alone_in_its_body() {
+    let (message, headers) = cloud_event(format::Format::CloudEventsBinary);
+    for (name, value) in [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "00000000-0000-0000-0000-000000000007"),
+        ("ce-source", "/tidings/acme"),
+        ("ce-type", "order:placed"),
+        ("ce-subject", "shop=s%201%C3%A9"),
+        ("ce-time", "2023-11-14T22:13:20.123456Z"),
+        ("ce-traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("content-type", "application/json"),
+        ("webhook-id", "00000000-0000-0000-0000-000000000007"),
+    ] {
+        assert_eq!(headers[name], value, "{name}");
+    }
+    assert!(!headers.contains_key("ce-datacontenttype") && !headers.contains_key("ce-data"));
+    assert_eq!(message.into_body(), "{ \"b\":1.0 }");
+}
+
+#[test]
+fn structured_cloud_event_is_told_by_its_media_type_and_has_everything_in_its_body() {
+    let (message, headers) = cloud_event(format::Format::CloudEvents);
+    assert_eq!(headers["content-type"], "application/cloudevents+json; charset=utf-8");
+    assert!(!headers.keys().any(|name| name.as_str().starts_with("ce-")));
+    let value: Value = serde_json::from_str(&message.body).unwrap();
+    assert_eq!((&value["subject"], &value["data"]), (&json!("shop=s 1\u{e9}"), &json!({"b": 1.0})));
+}
+
+#[test]
+fn signature_covers_the_body_of_a_cloud_event_as_of_any_other() {
+    for format in [format::Format::CloudEvents, format::Format::CloudEventsBinary] {
+        let (message, headers) = cloud_event(format);
+        let key = SigningKey::from(Secret::from_bytes(&[1; 32]).unwrap());
+        let signer = Signer::new(&[key], &Config::new("https://example.com")).unwrap();
+        let live = signer.live(Instant::now()).unwrap();
+        let expected = live.sign(message.id, 100, message.body.as_bytes());
+        assert_eq!(headers["webhook-signature"].to_str().unwrap(), expected);
+    }
+}
+
+#[test]
+fn ping_is_a_cloud_event_where_events_are() {
+    let config =
+        Config { format: format::Format::CloudEvents, ..Config::new("https://example.com") };
+    let at = DateTime::from_timestamp(100, 0).unwrap();
+    let ping = Format::of(&subscriber(1), &config).ping(ID, at, &subscriber(1));
+    let value: Value = serde_json::from_str(&ping.body).unwrap();
+    assert_eq!((&value["type"], &value["data"]["subscriber"]), (&json!(PING), &json!("shop")));
 }
 
 #[test]

@@ -1,0 +1,176 @@
+//! The telemetry view of registered events, in the raw log.
+//!
+//! Each call of the worker becomes one record, a batch of the profile `tidings` in Sunbird's form, which the pipeline
+//! treats like any other.
+//! It gets there at least once; because an event's id is its `mid`, the pipeline knows what came before, and a retry adds
+//! nothing.
+
+mod event;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use tidings::{
+    deliverer::{Answer, BoxFuture, Deliverer, Destination, OpenError, Verdict},
+    delivery::Delivery,
+    subscriber::Subscriber,
+};
+use uuid::Uuid;
+
+use self::event::event;
+use crate::{
+    Error, Headers, Output, Profile, identity, log::Appender, provenance::Format, telemetry, topic,
+};
+
+/// The kind of the subscribers that this module serves.
+pub const KIND: &str = "pipeline";
+
+/// The channel of registered events.
+pub const CHANNEL: &str = "tidings";
+
+/// One subscriber is enough for an installation.
+const SHARDS: u16 = 4;
+
+/// How many events travel in one record: 28 KiB of telemetry each, they are far from the largest record.
+const BATCH: usize = 100;
+
+/// How many batches are on their way where the subscriber sets no limit.
+const BATCHES: usize = 4;
+
+/// How long a log may take to answer: Kafka gives up after thirty seconds, and says why.
+const TIMEOUT: Duration = Duration::from_secs(35);
+
+/// Delivers to the raw log of the pipeline.
+///
+/// Its subscribers are sinks: they get the telemetry view and never the notification, and need no configuration.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use chrono::Utc;
+/// use tidings::{Deliverer, subscriber::NewSubscriber};
+/// use tidings_pipeline::{deliver::Raw, log::Memory};
+/// use uuid::Uuid;
+///
+/// // The name of the installation: `tidings::privacy::installation`.
+/// let installation = Uuid::from_u128(7);
+/// let raw = Raw::new(Arc::new(Memory::new()), installation, Utc::now);
+/// let subscriber = NewSubscriber::sink("pipeline", raw.kind(), serde_json::json!({}));
+/// ```
+#[derive(Clone)]
+pub struct Raw {
+    appender: Arc<dyn Appender>,
+    installation: Uuid,
+    clock: fn() -> DateTime<Utc>,
+}
+
+impl Raw {
+    /// Returns the deliverer to the topic `telemetry.raw` of a log.
+    ///
+    /// Events are those of `installation`, which is also the actor of those that are of nobody in particular; `clock` says
+    /// when a batch is written.
+    pub fn new(
+        appender: Arc<dyn Appender>,
+        installation: Uuid,
+        clock: fn() -> DateTime<Utc>,
+    ) -> Self {
+        Self { appender, installation, clock }
+    }
+
+    async fn deliver_all(&self, deliveries: &[Delivery]) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(deliveries.len());
+        let mut batch = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            match event(&delivery.event, self.installation) {
+                Ok(event) => {
+                    batch.push((delivery.event.event_id, event));
+                    answers.push(Answer::delivered());
+                }
+                Err(reason) => answers.push(Answer::failed(Verdict::Refused, reason)),
+            }
+        }
+        if let Err(error) = self.append(&batch).await {
+            let answer = Answer::failed(Verdict::Retry, telemetry::chain(&error));
+            let waiting = answers.iter_mut().filter(|it| it.verdict == Verdict::Delivered);
+            waiting.for_each(|it| it.clone_from(&answer));
+        }
+        answers
+    }
+
+    /// Writes a batch; one of nothing is none.
+    async fn append(&self, batch: &[(Uuid, String)]) -> Result<(), Error> {
+        let Some((first, _)) = batch.first() else { return Ok(()) };
+        let message_id = first.to_string();
+        let partitions = self.appender.partitions(topic::RAW).await?;
+        let now = (self.clock)().timestamp_millis();
+        let headers = Headers::new()
+            .with("format", Format::Sunbird.as_str())
+            .with("channel", CHANNEL)
+            .with("profile", Profile::Tidings.as_str())
+            .with("syncts", now.to_string())
+            .with("message_id", message_id.as_str());
+        let events: Vec<_> = batch.iter().map(|(_, event)| event.as_str()).collect();
+        let events = events.join(",");
+        let value = format!(
+            r#"{{"id":"tidings.telemetry","ver":"3.1","ets":{now},"params":{{"msgid":"{message_id}"}},"events":[{events}]}}"#
+        );
+        let output = Output {
+            topic: topic::RAW.into(),
+            partition: identity::partition(&message_id, partitions),
+            key: Some(Bytes::from(message_id)),
+            headers,
+            value: value.into(),
+        };
+        self.appender.append(vec![output]).await?;
+        Ok(())
+    }
+}
+
+impl Deliverer for Raw {
+    fn kind(&self) -> &str {
+        KIND
+    }
+
+    fn shards(&self) -> u16 {
+        SHARDS
+    }
+
+    fn open(&self, subscriber: &Subscriber) -> Result<Box<dyn Destination>, OpenError> {
+        if subscriber.config.as_object().is_none_or(|config| !config.is_empty()) {
+            return Err(OpenError::new(
+                "a subscriber of the kind pipeline has nothing to configure; write {}",
+            ));
+        }
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Destination for Raw {
+    fn batch_max(&self) -> usize {
+        BATCH
+    }
+
+    fn in_flight_max(&self) -> usize {
+        BATCHES * BATCH
+    }
+
+    fn timeout(&self) -> Duration {
+        TIMEOUT
+    }
+
+    fn deliver<'a>(&'a self, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Answer>> {
+        Box::pin(self.deliver_all(deliveries))
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Raw")
+            .field("appender", &self.appender)
+            .field("installation", &self.installation)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
