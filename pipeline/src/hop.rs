@@ -178,4 +178,4 @@ pub(crate) fn positions(records: &[Record]) -> Vec<Position> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

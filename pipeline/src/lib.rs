@@ -6,8 +6,12 @@ pub mod check;
 pub mod dedup;
 pub mod error;
 pub mod failed;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hop;
 pub mod identity;
+pub mod inspect;
 pub mod ledger;
 pub mod log;
 mod pipeline;

@@ -9,6 +9,7 @@
 //!                 └── Changed(lost, gained) ◀──────┘
 //! ```
 
+mod appender;
 pub mod conformance;
 pub mod memory;
 
@@ -16,7 +17,7 @@ use std::{fmt, future::Future};
 
 use chrono::{DateTime, Utc};
 
-pub use self::memory::Memory;
+pub use self::{appender::Appender, memory::Memory};
 
 use crate::{
     Result,

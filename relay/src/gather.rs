@@ -16,6 +16,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use tidings::wake;
+use tidings_pipeline::{Headers, topic};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -32,7 +33,7 @@ const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 const COLLISIONS_MAX: u32 = 3;
 
 /// The topic of what comes in.
-const TOPIC: &str = "telemetry.raw";
+const TOPIC: &str = topic::RAW;
 
 /// An event that is to be registered.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub(crate) struct Record {
     /// By which it is known if it is sent again.
     pub(crate) sha256: [u8; 32],
     pub(crate) key: Option<String>,
-    pub(crate) headers: String,
+    pub(crate) headers: Headers,
     pub(crate) value: Bytes,
 }
 
@@ -112,7 +113,8 @@ impl Row for Record {
     const WRITER: &'static str = "log";
 
     fn bytes(&self) -> usize {
-        self.headers.len() + self.value.len()
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        headers.sum::<usize>() + self.value.len()
     }
 
     async fn write(conn: &mut PgConnection, turn: i64, rows: &[&Self]) -> Result<Vec<Option<i64>>> {

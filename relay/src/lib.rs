@@ -28,6 +28,7 @@ mod posthog;
 mod protocol;
 mod quota;
 mod raw;
+mod raw_log;
 mod refusal;
 mod relay;
 mod route;

@@ -50,6 +50,8 @@ pub(crate) fn answer(state: &State, operation: Operation, asked: &HeaderMap) -> 
 fn ready(state: &State) -> Response {
     let problem = if state.gate.is_closed() {
         "the relay is shutting down"
+    } else if state.raw_log.is_failing() {
+        "the log has not taken the last telemetry"
     } else if state.watcher.is_fresh() {
         return json_response(StatusCode::OK, &json!({"status": "ready"}));
     } else {

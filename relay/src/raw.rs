@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use bytes::Bytes;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use tidings_pipeline::Headers;
 
 use crate::{door::Visit, gather::Record, refusal::Refusal, snapshot::Channel};
 
@@ -16,22 +17,26 @@ const HEADER_BYTES_MAX: usize = 256;
 const KEY_BYTES_MAX: usize = 256;
 
 /// Returns the headers of a record: the channel, what the sender said of itself, the message id and the time.
-fn headers(visit: &Visit, channel: &Channel, format: &str, message_id: Option<&str>) -> String {
-    let mut headers = Map::new();
-    let mut set = |name: &str, value: Value| headers.insert(name.to_owned(), value);
-    set("format", format.into());
-    set("channel", channel.name.as_str().into());
-    set("profile", channel.profile.as_str().into());
-    set("syncts", visit.state.watcher.now().timestamp_millis().into());
+fn headers(
+    visit: &Visit,
+    channel: &Channel,
+    format: &'static str,
+    message_id: Option<&str>,
+) -> Headers {
+    let mut headers = Headers::new()
+        .with("format", format)
+        .with("channel", channel.name.as_str())
+        .with("profile", channel.profile.as_str())
+        .with("syncts", visit.state.watcher.now().timestamp_millis().to_string());
     if let Some(message_id) = message_id {
-        set("message_id", message_id.into());
+        headers.push("message_id", message_id);
     }
     for name in ["x-channel-id", "x-device-id", "x-app-id"] {
         if let Some(value) = header(&visit.headers, name) {
-            set(name, value.into());
+            headers.push(name, value);
         }
     }
-    Value::Object(headers).to_string()
+    headers
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -66,7 +71,7 @@ pub(crate) async fn append_posthog(
 async fn append(
     visit: &Visit,
     channel: &Channel,
-    (format, sha256): (&str, [u8; 32]),
+    (format, sha256): (&'static str, [u8; 32]),
     message_id: Option<&str>,
     body: Bytes,
 ) -> Result<bool, Refusal> {
@@ -79,8 +84,7 @@ async fn append(
         headers: headers(visit, channel, format, message_id),
         value: body,
     };
-    let offsets = visit.state.records.write(vec![record], &visit.room).await?;
-    Ok(offsets.into_iter().any(|offset| offset.is_some()))
+    visit.state.raw_log.write(record, &visit.room).await
 }
 
 /// Returns by what a request is known: one client uses one message id for a whole run, so the body counts too.

@@ -8,6 +8,7 @@ use axum::{
 };
 use sqlx::PgPool;
 use tidings_analytics::Level;
+use tidings_pipeline::log::Appender;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
@@ -19,6 +20,7 @@ use crate::{
     gather::{Gatherer, Writers},
     metrics::Metrics,
     quota::Quotas,
+    raw_log::{Elsewhere, RawLog},
     route, store, telemetry,
     watch::Watcher,
 };
@@ -51,6 +53,7 @@ pub struct Builder {
     requests_kept: Duration,
     log_kept: Duration,
     front: Option<Front>,
+    log: Option<Arc<dyn Appender>>,
 }
 
 /// A running relay.
@@ -73,6 +76,7 @@ impl Relay {
             requests_kept: REQUESTS_KEPT,
             log_kept: LOG_KEPT,
             front: None,
+            log: None,
         }
     }
 
@@ -142,6 +146,16 @@ impl Builder {
         self
     }
 
+    /// Writes raw telemetry to this log, Kafka for example, and no longer to the database.
+    ///
+    /// The log has the topics of the pipeline, which [`Log::prepare`](tidings_pipeline::Log::prepare) makes.
+    /// A telemetry batch that is sent again is then written again; the pipeline keeps its events from being there
+    /// twice.
+    pub fn log(mut self, log: Arc<dyn Appender>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
     /// Stands before a web site, which gets what the relay has no route for.
     pub fn front(mut self, front: Front) -> Self {
         self.front = Some(front);
@@ -169,6 +183,13 @@ impl Builder {
             timeout: self.limits.commit_timeout,
             ended: ended.clone(),
         };
+        let raw_log = match &self.log {
+            None => RawLog::Database(Gatherer::start(&writers, &tasks)),
+            Some(log) => {
+                let (metrics, timeout) = (Arc::clone(&metrics), self.limits.commit_timeout);
+                RawLog::Elsewhere(Elsewhere::new(Arc::clone(log), metrics, timeout))
+            }
+        };
         let router_layer = self.cors();
         let state = Arc::new(State {
             limits: self.limits,
@@ -176,7 +197,7 @@ impl Builder {
             metrics: Arc::clone(&metrics),
             watcher: Arc::clone(&watcher),
             entries: Gatherer::start(&writers, &tasks),
-            records: Gatherer::start(&writers, &tasks),
+            raw_log,
             quotas: Quotas::default(),
             anonymous: self.anonymous,
             level_max: self.level,

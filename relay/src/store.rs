@@ -13,6 +13,7 @@ use crate::{
     channel::Channel,
     gather::{Entry, Record},
     key::Key,
+    raw_log,
 };
 
 /// What changes when the relay has to read its catalogue and keys again, and the time.
@@ -81,7 +82,8 @@ pub(crate) async fn accept(
 ) -> Result<Vec<Option<i64>>> {
     let requests: Vec<&[u8]> = records.iter().map(|record| record.sha256.as_slice()).collect();
     let keys: Vec<Option<&str>> = records.iter().map(|record| record.key.as_deref()).collect();
-    let headers: Vec<&str> = records.iter().map(|record| record.headers.as_str()).collect();
+    let headers: Vec<String> =
+        records.iter().map(|record| raw_log::json(&record.headers)).collect();
     let values: Vec<&[u8]> = records.iter().map(|record| &*record.value).collect();
     sqlx::query_file_scalar!(
         "src/queries/accept.sql",
@@ -89,7 +91,7 @@ pub(crate) async fn accept(
         turn,
         &requests as &[&[u8]],
         &keys as &[Option<&str>],
-        &headers as &[&str],
+        &headers,
         &values as &[&[u8]],
     )
     .fetch_one(conn)

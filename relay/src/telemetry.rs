@@ -7,7 +7,7 @@ use std::{error::Error as StdError, io};
 use crate::Error;
 
 /// An error with what it comes from, as one sentence.
-fn chain(error: &Error) -> String {
+fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -87,4 +87,13 @@ pub(crate) fn page_compressed() {
     tracing::warn!(
         "the site compresses pages although it is asked not to, and they stay as they are"
     );
+}
+
+pub(crate) fn log_is_away(error: Option<&tidings_pipeline::Error>) {
+    let error = error.map_or_else(|| "it was too late".to_owned(), |error| chain(error));
+    tracing::warn!(%error, "the log does not take telemetry; clients are told to come again");
+}
+
+pub(crate) fn log_is_back() {
+    tracing::info!("the log takes telemetry again");
 }

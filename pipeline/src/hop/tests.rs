@@ -26,7 +26,7 @@ fn clock() -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
 }
 
-async fn log() -> Memory {
+pub(crate) async fn log() -> Memory {
     let log = Memory::new();
     log.set_clock(clock());
     let layout = Layout { partitions: PARTITIONS, ..Layout::default() };
@@ -34,7 +34,7 @@ async fn log() -> Memory {
     log
 }
 
-fn event(mid: &str, device: &str, content: u32) -> String {
+pub(crate) fn event(mid: &str, device: &str, content: u32) -> String {
     format!(
         r#"{{"eid":"LOG","ets":1700000000000,"ver":"3.0","mid":"{mid}","actor":{{"id":"u","type":"User"}},"context":{{"channel":"c","pdata":{{"id":"p"}},"env":"e","did":"{device}"}},"edata":{{"type":"system","level":"INFO","message":"{content}"}}}}"#
     )
@@ -90,13 +90,13 @@ impl<S: Step> Hand<S> {
     }
 }
 
-async fn run_dry(log: &Memory) {
+pub(crate) async fn run_dry(log: &Memory) {
     Hand::new(log, "unbundle", topic::RAW, Unbundle::new(PARTITIONS)).await.drain().await;
     Hand::new(log, "refine", topic::EVENTS, fresh_refine(log)).await.drain().await;
 }
 
 /// How often each mid stands in a topic.
-fn mids(log: &Memory, topic: &str) -> BTreeMap<String, usize> {
+pub(crate) fn mids(log: &Memory, topic: &str) -> BTreeMap<String, usize> {
     let mut mids = BTreeMap::new();
     for record in log.records(topic) {
         let event = Value::parse(&record.value).unwrap();

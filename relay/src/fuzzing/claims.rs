@@ -213,7 +213,8 @@ fn entry(entry: &Entry) {
 fn record(sent: &Sent, record: &Record) {
     let key = record.key.as_deref().unwrap_or_default();
     assert!(key.len() <= 256 && !key.contains('\0'), "{key}");
-    let headers: Map<String, Value> = serde_json::from_str(&record.headers).unwrap();
+    let headers: Map<String, Value> =
+        serde_json::from_str(&crate::raw_log::json(&record.headers)).unwrap();
     assert_eq!(headers["channel"], "anonymous");
     assert_eq!(
         headers["format"],
