@@ -13,6 +13,7 @@ pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod sink;
 pub(crate) mod subscriber;
+pub(crate) mod telemetry;
 pub(crate) mod template;
 
 use clap::{
@@ -122,6 +123,9 @@ pub(crate) enum Command {
     /// Manage sinks: where the telemetry of events goes
     #[command(subcommand)]
     Sink(sink::SinkCommand),
+    /// Look after the telemetry of devices and front ends
+    #[command(subcommand)]
+    Telemetry(telemetry::TelemetryCommand),
     /// Show what is collected for analytics, or change it
     ///
     /// It takes effect at once, also for what is waiting: an event is sent only if every level since it was registered

@@ -21,6 +21,7 @@ pub(crate) mod sink;
 pub(crate) mod subject;
 pub(crate) mod subscriber;
 pub(crate) mod subscription;
+pub(crate) mod telemetry;
 pub(crate) mod template;
 pub(crate) mod up;
 pub(crate) mod worker;

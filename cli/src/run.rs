@@ -68,6 +68,7 @@ async fn dispatch(context: &Context, command: &Command) -> Result<()> {
         Command::Key(command) => commands::key::run(context, command).await,
         Command::Channel(command) => commands::key::channel(context, command).await,
         Command::Sink(command) => commands::sink::run(context, command).await,
+        Command::Telemetry(command) => commands::telemetry::run(context, command).await,
         Command::Level(level) => commands::level::run(context, level).await,
         Command::Report(command) => commands::report::run(context, command).await,
         Command::Subject(command) => commands::subject::run(context, command).await,

@@ -44,6 +44,12 @@ pub enum Error {
         /// The id.
         key_id: i32,
     },
+    /// There is no such channel.
+    #[error("there is no channel `{name}`; list the channels, or add it")]
+    NoSuchChannel {
+        /// The name.
+        name: String,
+    },
     /// The database cannot store what was sent: a matter of the data, and not of the moment.
     #[error("{doing}: the database cannot store the data")]
     Unstorable {
@@ -89,6 +95,7 @@ impl Error {
             | Self::BadScriptOption { .. }
             | Self::NoTls { .. }
             | Self::NoSuchKey { .. }
+            | Self::NoSuchChannel { .. }
             | Self::Unstorable { .. }
             | Self::Corrupt { .. }
             | Self::SchemaMissing(_) => false,
