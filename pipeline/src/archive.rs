@@ -159,7 +159,7 @@ impl Archive {
         let source = if bytes.starts_with(b"PK") {
             Source::Zip(Box::new(Zip::open(bytes, &mut budget, &mut notes)?))
         } else if bytes.starts_with(gsa::MAGIC) {
-            Source::Gsa(Box::new(Gsa::open(&bytes, &limits, &mut notes)?))
+            Source::Gsa(Box::new(Gsa::open(&bytes, &limits)?))
         } else {
             let message = "it is neither a zip nor a .gsa; share telemetry from the app as a file, and send that";
             return Err(Problem::new("not_an_archive", message));

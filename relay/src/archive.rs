@@ -75,18 +75,21 @@ impl Import {
 
     /// Reads the next items, about a megabyte of them; `false` when there are no more.
     ///
+    /// # Errors
+    ///
+    /// The reader has a fault that this archive shows.
+    ///
     /// # Cancel safety
     ///
     /// What is being read is lost: the import has to be begun anew, which adds nothing twice.
-    pub async fn gather(&mut self) -> bool {
-        let Some(archive) = self.archive.take() else { return false };
-        let Some((archive, group)) = gathered(archive, &self.destination).await else {
-            return false;
-        };
+    pub async fn gather(&mut self) -> Result<bool> {
+        let Some(archive) = self.archive.take() else { return Ok(false) };
+        let gathered = gathered(archive, &self.destination).await;
+        let (archive, group) = gathered.ok_or(Error::UnreadableArchive)?;
         self.archive = Some(archive);
         let more = !group.is_empty();
         self.group = more.then_some(group);
-        more
+        Ok(more)
     }
 
     /// Writes what was gathered, and answers how many items are done; the transaction, if there is one, has to be

@@ -50,6 +50,9 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// The reader of archives has a fault that this one shows.
+    #[error("read the archive: the reader has a fault that this file shows; report it")]
+    UnreadableArchive,
     /// The database cannot store what was sent: a matter of the data, and not of the moment.
     #[error("{doing}: the database cannot store the data")]
     Unstorable {
@@ -96,6 +99,7 @@ impl Error {
             | Self::NoTls { .. }
             | Self::NoSuchKey { .. }
             | Self::NoSuchChannel { .. }
+            | Self::UnreadableArchive
             | Self::Unstorable { .. }
             | Self::Corrupt { .. }
             | Self::SchemaMissing(_) => false,

@@ -43,11 +43,7 @@ struct Listed {
 
 impl Gsa {
     /// Opens the database and counts its batches.
-    pub(super) fn open(
-        bytes: &Bytes,
-        limits: &Limits,
-        notes: &mut Vec<Problem>,
-    ) -> Result<Self, Problem> {
+    pub(super) fn open(bytes: &Bytes, limits: &Limits) -> Result<Self, Problem> {
         let conn = connect(bytes, limits).map_err(|_| broken())?;
         if !has_table(&conn, "processed_telemetry").map_err(|_| broken())? {
             let message =
@@ -55,7 +51,7 @@ impl Gsa {
             return Err(Problem::new("manifest_missing", message));
         }
         // What describes it may be missing or wrong: the batches count.
-        let (did, said) = described(&conn).unwrap_or_default();
+        let did = device(&conn).unwrap_or_default();
         // One more than may be, because a file can be made in which counting all would never end.
         let counting = "select count(*) from (select 1 from main.processed_telemetry limit ?1)";
         let many = i64::try_from(ITEMS_MAX).unwrap_or(i64::MAX).saturating_add(1);
@@ -64,10 +60,6 @@ impl Gsa {
         if left > ITEMS_MAX {
             let message = format!("it has more than {ITEMS_MAX} batches; share it in parts");
             return Err(Problem::new("too_many_items", message));
-        }
-        if let Some(said) = said.filter(|said| (*said == 0) != (left == 0)) {
-            let message = format!("it is said to have {said} events, and has {left} batches");
-            notes.push(Problem::new("events_count_differs", message));
         }
         Ok(Self { conn, did, row: i64::MIN, left })
     }
@@ -158,21 +150,17 @@ fn has_table(conn: &Connection, name: &str) -> rusqlite::Result<bool> {
     Ok(conn.query_row(sql, [name], |_| Ok(())).optional()?.is_some())
 }
 
-/// Returns the device and the number of events that `meta_data` names: as columns of one row, or as keys and values.
-fn described(conn: &Connection) -> rusqlite::Result<(Option<String>, Option<u64>)> {
+/// Returns the device that `meta_data` names: in a column of its one row, or under a key.
+fn device(conn: &Connection) -> rusqlite::Result<Option<String>> {
     if !has_table(conn, "meta_data")? {
-        return Ok((None, None));
+        return Ok(None);
     }
-    let columns = "select did, events_count from main.meta_data limit 1";
-    if let Ok(mut statement) = conn.prepare(columns) {
-        let read = |row: &Row<'_>| Ok((text(row, 0)?, number(row, 1)?));
-        return Ok(statement.query_row([], read).optional()?.unwrap_or_default());
-    }
-    let value = "select value from main.meta_data where key = ?1 limit 1";
-    let mut statement = conn.prepare(value)?;
-    let did = statement.query_row(["did"], |row| text(row, 0)).optional()?.flatten();
-    let events = statement.query_row(["events_count"], |row| number(row, 0)).optional()?.flatten();
-    Ok((did, events))
+    let column = conn.prepare("select did from main.meta_data limit 1");
+    let mut statement = match column {
+        Ok(statement) => statement,
+        Err(_) => conn.prepare("select value from main.meta_data where key = 'did' limit 1")?,
+    };
+    Ok(statement.query_row([], |row| text(row, 0)).optional()?.flatten())
 }
 
 /// Returns a text that is not empty.

@@ -130,7 +130,13 @@ impl Zip {
         match listed.object_type.as_deref() {
             None | Some(TELEMETRY) => {}
             Some(other) => {
-                let message = format!("it is `{}`; only telemetry is imported", clipped(other));
+                let message = match other {
+                    "analytics" => {
+                        "it has calls for `/analytics`; open the archive in a page with the browser client"
+                            .to_owned()
+                    }
+                    other => format!("it is `{}`; only telemetry is imported", clipped(other)),
+                };
                 return Err(Problem::new("unsupported_type", message));
             }
         }

@@ -16,6 +16,9 @@ use crate::{
     body, channel::ANONYMOUS, door::Visit, incoming::Incoming, refusal::Refusal, telemetry_batch,
 };
 
+/// How many bytes an item takes in the report, and in the answer that is made of it.
+const ENTRY_BYTES: usize = 1024;
+
 /// Takes an archive.
 ///
 /// Groups of items are committed one after the other: who is told to come again sends the same, and adds nothing twice.
@@ -33,7 +36,10 @@ pub(crate) async fn take(visit: &mut Visit, body: Incoming) -> Result<Response, 
         syncts: visit.state.watcher.now().timestamp_millis(),
         level: visit.level(),
     };
+    // Its directory and the copy that a database is read from are as large as it is at most.
+    visit.room.grow(body.len())?;
     let mut archive = open(body, &visit.state.limits).await?;
+    visit.room.grow(archive.items().saturating_mul(ENTRY_BYTES))?;
     let mut report = Report::new(&archive);
     let mut is_first = true;
     loop {

@@ -87,7 +87,7 @@ async fn import(
     let mut tx = database.begin().await?;
     let mut import = Import::begin(&mut tx, archive, channel, who).await?;
     tx.rollback().await.context("end a transaction")?;
-    while import.gather().await {
+    while import.gather().await? {
         let mut tx = database.begin().await?;
         let done = import.write(&mut tx).await?;
         tx.commit().await.context("write to the raw log")?;
