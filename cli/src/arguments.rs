@@ -7,6 +7,7 @@ pub(crate) mod global;
 pub(crate) mod listen;
 pub(crate) mod log;
 pub(crate) mod paper;
+pub(crate) mod pipeline;
 pub(crate) mod relay;
 pub(crate) mod replay;
 pub(crate) mod report;
@@ -123,9 +124,6 @@ pub(crate) enum Command {
     /// Manage sinks: where the telemetry of events goes
     #[command(subcommand)]
     Sink(sink::SinkCommand),
-    /// Look after the telemetry of devices and front ends
-    #[command(subcommand)]
-    Telemetry(telemetry::TelemetryCommand),
     /// Show what is collected for analytics, or change it
     ///
     /// It takes effect at once, also for what is waiting: an event is sent only if every level since it was registered
@@ -139,6 +137,15 @@ pub(crate) enum Command {
     /// Keep somebody out of what is collected, or take them out of it
     #[command(subcommand)]
     Subject(sink::SubjectCommand),
+    /// Run the telemetry pipeline: from raw batches to each event once, in files and in an index
+    ///
+    /// Any number of processes share the partitions, and take over from each other.
+    /// `tidings up` runs one by itself.
+    /// Ctrl-C lets what is under way finish; a second one stops at once.
+    Pipeline(pipeline::Pipeline),
+    /// Look into the telemetry pipeline, and do things again
+    #[command(subcommand)]
+    Telemetry(telemetry::TelemetryCommand),
     /// Look for what is wrong, and say what cures it
     ///
     /// Nothing is changed, and each check ends in time.

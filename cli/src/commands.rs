@@ -13,6 +13,7 @@ pub(crate) mod level;
 pub(crate) mod listen;
 pub(crate) mod man;
 pub(crate) mod migrate;
+pub(crate) mod pipeline;
 pub(crate) mod relay;
 pub(crate) mod replay;
 pub(crate) mod report;

@@ -123,6 +123,11 @@ impl Place {
         Ok(pool)
     }
 
+    /// Returns how it is connected to.
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+
     /// Returns host, port and name of the database, without what is secret.
     pub(crate) fn shown(&self) -> String {
         let options = &self.options;

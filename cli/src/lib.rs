@@ -20,5 +20,6 @@ mod schema;
 mod settings;
 mod signals;
 mod telemetry;
+mod telemetry_log;
 
 pub use self::run::main;

@@ -65,9 +65,11 @@ impl Bundle<'_> {
 ///
 /// The record is no bundle: somebody else has written it.
 pub fn read(record: &Record) -> Result<Vec<(u32, &RawValue)>, Reason> {
-    let events: Vec<&RawValue> = serde_json::from_slice(&record.value).map_err(|error| {
+    let malformed = |error: &dyn std::fmt::Display| {
         Reason::new("$", "malformed_json", format!("write an array of events: {error}"))
-    })?;
+    };
+    let text = std::str::from_utf8(&record.value).map_err(|error| malformed(&error))?;
+    let events: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| malformed(&error))?;
     let header = record.headers.get(INDEXES).unwrap_or_default();
     let indexes = read_indexes(header, events.len()).ok_or_else(|| {
         let message = format!(

@@ -12,7 +12,7 @@
 mod coercing;
 mod flags;
 mod kinds;
-mod moment;
+pub(crate) mod moment;
 mod path;
 mod posthog;
 mod producers;

@@ -53,6 +53,14 @@ pub enum Error {
         /// The group.
         group: String,
     },
+    /// A setting of the pipeline cannot be used.
+    #[error("{place}: {message}")]
+    Setting {
+        /// Where it stands, such as `redact.rule[2].path`, counted from one.
+        place: String,
+        /// What is wrong, and what to write.
+        message: String,
+    },
     /// The database did not answer, or refused.
     #[error("{doing}")]
     Unanswered {
@@ -72,11 +80,88 @@ pub enum Error {
         #[source]
         source: rdkafka::error::KafkaError,
     },
+    /// A URL that no object store can be opened by.
+    #[error("open the object store {url}: {reason}")]
+    BadStore {
+        /// The URL, without what may be secret.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An object store did not answer, or refused.
+    #[error("{doing}: {path}")]
+    ObjectStore {
+        /// What was being attempted.
+        doing: &'static str,
+        /// The file.
+        path: String,
+        /// What the client library said.
+        #[source]
+        source: object_store::Error,
+    },
+    /// Somebody else puts the same file again and again.
+    #[error("put a file: {path} is being put by somebody else, who does not succeed either")]
+    Contended {
+        /// The file.
+        path: String,
+    },
+    /// A file is there under a planned name, with other content.
+    #[error(
+        "{path} is there with other content than was planned; find out who else writes there, move it away, and start the sink again"
+    )]
+    OtherContent {
+        /// The file.
+        path: String,
+    },
+    /// A partition begins where there are files already, or leaves out what was never put into files.
+    #[error(
+        "{sink} is to go on at {first} of partition {partition}, and its files end before {next}; if the topic was made anew or records are left out on purpose, run select tidings.renew_topic_v1('{topic}')"
+    )]
+    OutOfPlan {
+        /// The sink.
+        sink: String,
+        /// The topic.
+        topic: &'static str,
+        /// The partition.
+        partition: i32,
+        /// Where its position is.
+        first: i64,
+        /// Where its last plan ends.
+        next: i64,
+    },
+    /// The records of a plan do not make the files that were planned.
+    #[error(
+        "the records {first} to {last} of partition {partition} are not those that were planned into files; if the topic was made anew, run select tidings.renew_topic_v1('{topic}'), and otherwise look whether the log has lost some"
+    )]
+    PlanBroken {
+        /// The topic.
+        topic: &'static str,
+        /// The partition.
+        partition: i32,
+        /// The first offset of the plan.
+        first: i64,
+        /// Its last.
+        last: i64,
+    },
+    /// Another owner of the partition has planned other files meanwhile, which are made instead.
+    #[error("another owner of partition {partition} has planned its files from {first} on")]
+    PlannedOtherwise {
+        /// The partition.
+        partition: i32,
+        /// The first offset of the plan.
+        first: i64,
+    },
+    /// The folder for files that are not complete cannot be written.
+    #[error("write the folder of open files")]
+    Spool(#[source] std::io::Error),
+    /// Columns cannot be written.
+    #[error("write columns")]
+    Columns(#[from] parquet::errors::ParquetError),
     /// A task has a fault.
     #[error("a task of the pipeline has a fault; what is committed is safe, start it again")]
     Panicked {
         /// What it said.
-        #[source]
+        #[from]
         source: tokio::task::JoinError,
     },
     /// Who works on what could not be settled.
@@ -85,18 +170,34 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn setting(place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Setting { place: place.into(), message: message.into() }
+    }
+
     pub(crate) fn unanswered(doing: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| Self::Unanswered { doing, source }
+    }
+
+    pub(crate) const fn spool(source: std::io::Error) -> Self {
+        Self::Spool(source)
     }
 
     /// Returns whether the same may work later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Repartitioned { .. } | Self::NoSuchPartition { .. } | Self::Lapsed { .. } => {
-                false
-            }
-            Self::Panicked { .. } => false,
+            Self::Repartitioned { .. }
+            | Self::Panicked { .. }
+            | Self::NoSuchPartition { .. }
+            | Self::Lapsed { .. }
+            | Self::Setting { .. }
+            | Self::BadStore { .. }
+            | Self::OtherContent { .. }
+            | Self::OutOfPlan { .. }
+            | Self::PlanBroken { .. }
+            | Self::Columns(_) => false,
+            Self::Contended { .. } | Self::PlannedOtherwise { .. } | Self::Spool(_) => true,
+            Self::ObjectStore { source, .. } => crate::sink::files::is_transient(source),
             Self::Fenced { .. } => true,
             Self::Unanswered { source, .. } => tidings::error::is_transient(source),
             #[cfg(feature = "kafka")]

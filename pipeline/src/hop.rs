@@ -44,6 +44,10 @@ pub(crate) trait Step: Send + 'static {
     /// Takes over what was gained, and forgets what was lost.
     fn changed(&mut self, change: &Change) -> impl Future<Output = Result<()>> + Send;
 
+    /// Fetches what is needed for these records, if anything is; returns whether to go on, which is not so if the
+    /// shutdown has come meanwhile.
+    fn prepare(&mut self, records: &[Record]) -> impl Future<Output = Result<bool>> + Send;
+
     /// Turns records into what is written for them; pure, but for what the step remembers.
     fn process(&mut self, records: Vec<Record>) -> Vec<Output>;
 
@@ -133,6 +137,9 @@ async fn serve<L: Log, S: Step>(
             Turn::Records(records) => records,
         };
         let positions = positions(&records);
+        if !step.prepare(&records).await? {
+            break;
+        }
         // Away from the tasks that wait for the network.
         let processed = tokio::task::spawn_blocking(move || {
             let outputs = step.process(records);

@@ -3,7 +3,9 @@
 pub mod archive;
 pub mod bundle;
 pub mod check;
+pub mod condition;
 pub mod dedup;
+pub mod enrich;
 pub mod error;
 pub mod failed;
 #[cfg(any(test, fuzzing))]
@@ -14,11 +16,18 @@ pub mod identity;
 pub mod inspect;
 pub mod ledger;
 pub mod log;
+pub mod lookup;
+pub mod path;
 mod pipeline;
 pub mod profile;
 pub mod provenance;
 pub mod reason;
 pub mod record;
+pub mod redact;
+pub mod route;
+pub mod session;
+pub mod settings;
+pub mod sink;
 pub mod steps;
 mod store;
 mod telemetry;

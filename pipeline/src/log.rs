@@ -12,12 +12,13 @@
 mod appender;
 pub mod conformance;
 pub mod memory;
+pub mod postgres;
 
 use std::{fmt, future::Future};
 
 use chrono::{DateTime, Utc};
 
-pub use self::{appender::Appender, memory::Memory};
+pub use self::{appender::Appender, memory::Memory, postgres::Postgres};
 
 use crate::{
     Result,

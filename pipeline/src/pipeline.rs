@@ -12,9 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Log, Result,
-    hop::{self, Station, refine::Refine, unbundle::Unbundle},
+    hop::{
+        self, Station,
+        refine::{Gear, Refine},
+        unbundle::Unbundle,
+    },
     ledger,
     log::Limits,
+    lookup::Loader,
     steps::Steps,
     telemetry,
     topic::{self, Layout},
@@ -53,13 +58,14 @@ pub struct Running {
 }
 
 impl<L: Log> Builder<L> {
-    /// Returns a builder of a pipeline on this log, whose ledger is added up in this database.
-    pub fn new(log: L, pool: PgPool) -> Self {
+    /// Returns a builder of a pipeline on this log, with what is done to events that are let through, whose ledger is
+    /// added up in this database.
+    pub fn new(log: L, pool: PgPool, steps: Steps) -> Self {
         Self {
             log,
             pool,
             layout: Layout::default(),
-            steps: Arc::new(Steps::default()),
+            steps: Arc::new(steps),
             keys_bytes_max: KEYS_BYTES_MAX,
             limits: LIMITS,
             members: 1,
@@ -71,12 +77,6 @@ impl<L: Log> Builder<L> {
     /// Sets how the topics are laid out.
     pub fn layout(mut self, layout: Layout) -> Self {
         self.layout = layout;
-        self
-    }
-
-    /// Sets what is done to events that are let through.
-    pub fn steps(mut self, steps: Steps) -> Self {
-        self.steps = Arc::new(steps);
         self
     }
 
@@ -128,11 +128,13 @@ impl<L: Log> Builder<L> {
     ///
     /// # Errors
     ///
-    /// Topics that are there with another number of partitions, or a log that does not answer.
+    /// Topics that are there with another number of partitions, look-ups in tables that are not there, or a log or a
+    /// database that does not answer.
     pub async fn start(self, shutdown: CancellationToken) -> Result<Running> {
         let mut specs = self.layout.specs();
-        specs.extend(self.steps.specs(&self.layout));
+        specs.extend(self.layout.routed(self.steps.router().destinations()));
         self.log.prepare(&specs).await?;
+        Loader::new(Arc::clone(self.steps.lookups())).check(&self.pool).await?;
         let shutdown = shutdown.child_token();
         let mut tasks = JoinSet::new();
         for _ in 0..self.members {
@@ -165,10 +167,13 @@ impl<L: Log> Builder<L> {
     fn spawn_refine(&self, tasks: &mut JoinSet<Result<()>>, shutdown: &CancellationToken) {
         let (log, ended, steps) = (self.log.clone(), shutdown.clone(), Arc::clone(&self.steps));
         let (window, bytes): (Duration, _) = (self.layout.window, self.keys_bytes_max);
-        let clock = self.clock;
+        let (clock, pool) = (self.clock, self.pool.clone());
         let station = Station { group: "refine", topic: topic::EVENTS, limits: self.limits };
         tasks.spawn(async move {
-            let fresh = || Refine::new(log.clone(), Arc::clone(&steps), (window, bytes), clock);
+            let fresh = || {
+                let gear = Gear::new(Arc::clone(&steps), Some((pool.clone(), ended.clone())));
+                Refine::new(log.clone(), gear, (window, bytes), clock)
+            };
             hop::run(&log, station, fresh, &ended).await
         });
     }

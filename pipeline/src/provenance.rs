@@ -28,6 +28,8 @@ pub struct Provenance {
     pub sender: Option<String>,
     /// The device that the batch itself names (`did`), for events that name none.
     pub did: Option<String>,
+    /// When the batch was sent, by its sender's clock, in milliseconds since 1970, if it says so.
+    pub batch_ets: Option<i64>,
     /// Who imported it from an archive, if it came so.
     pub importer: Option<String>,
 }
@@ -94,6 +96,7 @@ impl Provenance {
             message_id: text("message_id"),
             sender: text("x-device-id"),
             did: text("did"),
+            batch_ets: headers.get("batch_ets").and_then(|ms| ms.parse().ok()),
             importer: text("importer"),
         }
     }
@@ -107,6 +110,9 @@ impl Provenance {
         headers.push("channel", self.channel.as_str());
         headers.push("profile", self.profile.as_str());
         headers.push("syncts", self.syncts.to_string());
+        if let Some(ets) = self.batch_ets {
+            headers.push("batch_ets", ets.to_string());
+        }
         let optional = [
             ("message_id", &self.message_id),
             ("x-device-id", &self.sender),
@@ -152,6 +158,7 @@ mod tests {
             message_id: Some("m".to_owned()),
             sender: None,
             did: Some("d".to_owned()),
+            batch_ets: Some(1_700_000_000_000),
             importer: Some("desk".to_owned()),
         };
         let record = Record {

@@ -1,66 +1,135 @@
-//! What is done to an event that is let through: redact, enrich, route, and what is made of it.
+//! The steps behind dedup, as one installation has set them: redact, derive, enrich, route.
+//!
+//! All of them are pure; only the rows of look-ups are fetched between [`Steps::gather`] and the rest, once a batch.
+//!
+//! ```text
+//! gather ──(load)──▶ redact ──▶ derive ──▶ enrich ──▶ router().topics
+//!                      └─Reason─▶ failed      └─Reason─▶ failed
+//! ```
 
-use std::borrow::Cow;
+use std::sync::Arc;
+
+use tidings_analytics::HashKeys;
 
 use crate::{
-    Stage,
-    check::Checked,
-    provenance::Provenance,
+    Result,
+    enrich::{Enricher, Stamp},
+    lookup::{Keys, Lookups, Snapshot},
     reason::Reason,
-    topic::{Layout, Spec},
+    redact::{Facts, Redactor},
+    route::{
+        Router,
+        share::{self, Items},
+    },
+    settings::Settings,
     value::Value,
 };
 
-/// Where an event stands, for what is written into it.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// The batch that it came in.
-    pub provenance: &'a Provenance,
-    /// Its place in the batch.
-    pub index: u32,
-    /// Its document id.
-    pub id: &'a str,
-    /// What the check has found.
-    pub checked: &'a Checked,
-    /// Whether it has the id of another event.
-    pub collision: bool,
+/// The steps of an installation, compiled.
+#[derive(Clone, Debug)]
+pub struct Steps {
+    lookups: Arc<Lookups>,
+    redactor: Redactor,
+    enricher: Enricher,
+    router: Router,
 }
 
-/// The steps of an installation.
-#[derive(Debug, Default)]
-pub struct Steps {}
-
 impl Steps {
-    /// Returns the topics that events are routed to.
-    #[must_use]
-    pub fn specs(&self, _layout: &Layout) -> Vec<Spec> {
-        Vec::new()
-    }
-
-    /// Returns what is made of an event, each with its id.
-    #[must_use]
-    pub fn derive<'a>(&self, _event: &Value<'a>, _place: &Place<'_>) -> Vec<(Value<'a>, String)> {
-        Vec::new()
-    }
-
-    /// Redacts and enriches an event.
+    /// Compiles settings; without keys, what has to be hashed fails.
     ///
     /// # Errors
     ///
-    /// It cannot be done, and so the event may not go on.
-    pub fn apply(&self, event: &mut Value<'_>, place: &Place<'_>) -> Result<(), (Stage, Reason)> {
-        if let Some(event) = event.as_object_mut() {
-            event.set("syncts", place.provenance.syncts);
-            let mut metadata = crate::value::Object::new();
-            metadata.set("id", place.id.to_owned());
-            event.set("metadata", metadata);
-        }
-        Ok(())
+    /// Which setting cannot be used, and what to write.
+    pub fn compile(settings: &Settings, keys: Option<Arc<HashKeys>>) -> Result<Self> {
+        let lookups = Lookups::compile(&settings.enrich.lookup)?;
+        Ok(Self {
+            redactor: Redactor::compile(&settings.redact, &lookups, keys)?,
+            enricher: Enricher::new(&settings.enrich),
+            router: Router::compile(&settings.route)?,
+            lookups: Arc::new(lookups),
+        })
     }
 
-    /// Returns the topics that get an event besides `unique`.
+    /// Returns it with other hash keys, after a rotation.
     #[must_use]
-    pub fn routes(&self, _event: &Value<'_>) -> Vec<Cow<'static, str>> {
-        Vec::new()
+    pub fn with_keys(mut self, keys: Option<Arc<HashKeys>>) -> Self {
+        self.redactor = self.redactor.with_keys(keys);
+        self
+    }
+
+    /// Returns the look-ups, for a [`Loader`](crate::lookup::Loader).
+    #[must_use]
+    pub const fn lookups(&self) -> &Arc<Lookups> {
+        &self.lookups
+    }
+
+    /// Returns the routes.
+    #[must_use]
+    pub const fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// Takes the keys of look-ups out of an event before it is redacted: its own first, then those of what is derived
+    /// from it, so that their rows are loaded too.
+    pub fn gather<'a>(&self, event: &Value<'a>, channel: &str, keys: &mut Vec<Keys<'a>>) {
+        keys.push(self.lookups.keys(event, channel));
+        if !self.lookups.is_empty() && self.router.share_items() {
+            let items = share::items(event).events;
+            keys.extend(items.iter().map(|item| self.lookups.keys(item, channel)));
+        }
+    }
+
+    /// Redacts an event; returns whether something in it is another. A reason sends it to `failed`, at the stage
+    /// `redact`.
+    ///
+    /// # Errors
+    ///
+    /// A rule cannot be applied.
+    pub fn redact(&self, event: &mut Value<'_>, facts: Facts<'_>) -> Result<bool, Reason> {
+        self.redactor.apply(event, facts)
+    }
+
+    /// Returns the events that are derived from one that was redacted; they are enriched and routed as it is, and
+    /// neither checked nor deduplicated.
+    #[must_use]
+    pub fn derive<'a>(&self, event: &Value<'a>) -> Items<'a> {
+        if self.router.share_items() { share::items(event) } else { Items::default() }
+    }
+
+    /// Returns the keys of a derived event: those of its origin, where redaction has left both the same, or its own.
+    #[must_use]
+    pub fn keys_of_derived<'a>(
+        &self,
+        derived: &Value<'a>,
+        origin: &Value<'a>,
+        keys: &Keys<'a>,
+        channel: &str,
+    ) -> Keys<'a> {
+        let (own, redacted) =
+            (self.lookups.keys(derived, channel), self.lookups.keys(origin, channel));
+        own.or_same(&redacted, keys)
+    }
+
+    /// Adds what is known of an event, and redacts what was added. A reason sends it to `failed`, at the stage
+    /// `enrich`.
+    ///
+    /// # Errors
+    ///
+    /// There is no row for it and a look-up is set to fail then, or a rule cannot be applied to what was added.
+    pub fn enrich<'a>(
+        &'a self,
+        event: &mut Value<'a>,
+        keys: &Keys<'_>,
+        snapshot: &'a Snapshot,
+        mut stamp: Stamp<'a>,
+    ) -> Result<(), Reason> {
+        let channel = stamp.provenance.channel.as_str();
+        self.lookups.apply(event, keys, snapshot, &mut stamp.flags)?;
+        self.enricher.apply(event, stamp);
+        self.redactor.apply_added(event, Facts { channel, keys, snapshot })?;
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

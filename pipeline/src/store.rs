@@ -3,6 +3,8 @@
 //! Recipe: write `queries/<verb>.sql`, whose first line names the query and its purpose; add the function here; run
 //! `make sqlx`.
 
+pub(crate) mod plan;
+
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};

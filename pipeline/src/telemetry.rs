@@ -89,3 +89,101 @@ pub(crate) fn unpruned(error: &Error) {
     let error = chain(error);
     tracing::warn!(%error, "old records of the ledger were not removed");
 }
+
+// Files.
+
+pub(crate) fn conditional_put_missing(sink: &str, store: &str) {
+    tracing::warn!(
+        sink,
+        store,
+        "{store} cannot put a file only where nothing is; files of {sink} are at least once there"
+    );
+}
+
+pub(crate) fn files_committed(sink: &str, partition: i32, first: i64, last: i64) {
+    tracing::debug!(
+        sink,
+        partition,
+        first,
+        last,
+        "{sink} has filed {first} to {last} of partition {partition}"
+    );
+}
+
+pub(crate) fn plan_adopted(sink: &str, partition: i32, first: i64, last: i64) {
+    tracing::info!(
+        sink,
+        partition,
+        first,
+        last,
+        "{sink} finishes the plan of {first} to {last} of partition {partition}"
+    );
+}
+
+pub(crate) fn plan_recoded(sink: &str, partition: i32, first: i64, last: i64) {
+    tracing::warn!(
+        sink,
+        partition,
+        first,
+        last,
+        "the plan of {first} to {last} of partition {partition} was made by another version of its codec; {sink} makes it anew"
+    );
+}
+
+pub(crate) fn probe_left(store: &str, path: &str, error: &object_store::Error) {
+    tracing::warn!(store, path, %error, "{path} is left in {store}; delete it by hand");
+}
+
+pub(crate) fn request_retried(store: &str, path: &str, attempt: u32, error: &object_store::Error) {
+    tracing::debug!(
+        store,
+        path,
+        attempt,
+        %error,
+        "attempt {attempt} at {path} in {store} has failed"
+    );
+}
+
+pub(crate) fn sink_interrupted(sink: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(sink, %error, "the sink {sink} is interrupted and begins again at its last commit");
+}
+
+pub(crate) fn sink_left_open(sink: &str) {
+    tracing::warn!(
+        sink,
+        "{sink} has stopped before its open files were up; their events are read again at the next start"
+    );
+}
+
+// The log.
+
+pub(crate) fn kept(dropped: i64, deleted: i64) {
+    if dropped > 0 || deleted > 0 {
+        tracing::info!(
+            dropped,
+            deleted,
+            "dropped {dropped} days of the log and deleted {deleted} records"
+        );
+    }
+}
+
+pub(crate) fn unkept(error: &Error) {
+    let error = chain(error);
+    tracing::warn!(%error, "the log was not tidied up; it is tried again");
+}
+
+pub(crate) fn unadopted(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(group.name = group, %error, "{group} has not adopted its partitions; it tries again");
+}
+
+pub(crate) fn unfetched(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(group.name = group, %error, "{group} has not fetched; it tries again");
+}
+
+pub(crate) fn uncommitted(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(group.name = group, %error, "{group} does not know what became of a commit; it asks again");
+}

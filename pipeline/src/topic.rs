@@ -5,7 +5,7 @@
 //!  └──────▶ failed ◀─────────┘                                      └──▶ duplicate
 //! ```
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// Batches as they came.
 pub const RAW: &str = "telemetry.raw";
@@ -37,7 +37,7 @@ pub const RECORD_BYTES_MAX: usize = 6 * 1024 * 1024;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Spec {
     /// Its name, without the prefix of the installation.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How many partitions it has.
     pub partitions: i32,
     /// How long its records are kept at least; whole segments or days go at a time.
@@ -70,11 +70,24 @@ impl Default for Layout {
 }
 
 impl Layout {
+    /// Returns what topics are to be that get copies of events.
+    #[must_use]
+    pub fn routed<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<Spec> {
+        let spec = |name: &str| Spec {
+            name: name.to_owned().into(),
+            partitions: self.partitions,
+            retention: self.retention,
+            record_bytes_max: RECORD_BYTES_MAX,
+            append_time: true,
+        };
+        names.map(spec).collect()
+    }
+
     /// Returns what each topic is to be.
     #[must_use]
     pub fn specs(&self) -> Vec<Spec> {
-        let spec = |name, retention, append_time| Spec {
-            name,
+        let spec = |name: &'static str, retention, append_time| Spec {
+            name: name.into(),
             partitions: self.partitions,
             retention,
             record_bytes_max: RECORD_BYTES_MAX,

@@ -67,6 +67,7 @@ fn read<'a>(raw: &'a Record, provenance: &mut Provenance) -> Result<Vec<&'a RawV
     {
         envelope.check()?;
     }
+    provenance.batch_ets = envelope.sent_at();
     if provenance.did.is_none() {
         provenance.did = envelope.did.map(Cow::into_owned);
     }

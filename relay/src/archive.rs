@@ -16,10 +16,18 @@ mod group;
 
 use sqlx::PgConnection;
 use tidings_analytics::Level;
-use tidings_pipeline::archive::{Archive, Importer, Report};
+use tidings_pipeline::{
+    archive::{Archive, Importer, Report},
+    log::Appender,
+    topic,
+};
 
 use self::group::{Group, gathered};
-use crate::{Error, Result, gather::Record, gather::Row, store};
+use crate::{
+    Error, Result,
+    gather::{Record, Row},
+    raw_log, store,
+};
 
 pub(crate) use self::door::take;
 
@@ -108,6 +116,31 @@ impl Import {
             };
             self.turn += 1;
             group.finish(offsets.iter().map(Option::is_some), &mut self.report);
+        }
+        Ok(self.report.items.len())
+    }
+
+    /// Writes what was gathered to a log that is not in the database, and answers how many items are done.
+    ///
+    /// Such a log does not know what it has: an item that was there before is written again, and the pipeline knows its
+    /// events.
+    ///
+    /// # Errors
+    ///
+    /// The log does not answer; what was gathered may be there or not.
+    pub async fn write_to(&mut self, log: &dyn Appender) -> tidings_pipeline::Result<usize> {
+        if let Some(mut group) = self.group.take() {
+            let partitions = i64::from(log.partitions(topic::RAW).await?).max(1);
+            let partition = i32::try_from(self.turn.rem_euclid(partitions)).unwrap_or_default();
+            let records = group.take_records().into_iter();
+            let outputs: Vec<_> =
+                records.map(|record| raw_log::output(record, partition)).collect();
+            let fresh = std::iter::repeat_n(true, outputs.len());
+            if !outputs.is_empty() {
+                log.append(outputs).await?;
+            }
+            self.turn += 1;
+            group.finish(fresh, &mut self.report);
         }
         Ok(self.report.items.len())
     }

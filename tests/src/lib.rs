@@ -5,6 +5,7 @@
 //! * [`Receiver`]: a webhook endpoint that answers by a script and remembers everything.
 //! * [`Proxy`]: a cable to a server that can be cut at the worst moment.
 //! * [`Toxiproxy`](toxiproxy::Toxiproxy): a network that is slow, narrow, chopped or half-open.
+//! * [`s3`]: an object store, and a proxy before it that answers in its stead.
 //! * [`Process`]: a program under test that can be killed, stopped and continued.
 //! * [`signal`]: waiting for a condition instead of sleeping; [`clock`]: moving time instead of waiting for it.
 //!
@@ -25,9 +26,11 @@ mod pooler;
 mod process;
 mod proxy;
 pub mod receiver;
+pub mod s3;
 mod server;
 pub mod signal;
 mod temporary;
+mod tool;
 pub mod toxiproxy;
 pub mod world;
 

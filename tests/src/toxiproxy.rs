@@ -3,25 +3,18 @@
 //! It needs Go, and the network when it is built for the first time; the program stays under `target/tools`.
 //! What has to happen at an exact byte or statement is for [`Proxy`](crate::Proxy).
 
-use std::{
-    env,
-    fs::{self, File},
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{net::TcpListener, time::Duration};
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::{Direction, Launch, Process, eventually};
+use crate::{Direction, Launch, Process, eventually, tool::Tool};
 
-/// What is built, with its version: Go's checksum database vouches for it.
-const PACKAGE: &str = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0";
-
-/// The folder of this version below `target/tools`.
-const FOLDER: &str = "toxiproxy-2.5.0";
+const TOOL: Tool = Tool {
+    package: "github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0",
+    folder: "toxiproxy-2.5.0",
+    program: "server",
+};
 
 /// How long it may take to start.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -50,7 +43,7 @@ impl Toxiproxy {
     ///
     /// Go is not installed, or cannot fetch and build it; the message says what to do.
     pub async fn start() -> Self {
-        let program = tokio::task::spawn_blocking(build).await.unwrap();
+        let program = tokio::task::spawn_blocking(|| TOOL.build()).await.unwrap();
         // Whoever comes second finds it installed; nothing here is encrypted.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = Client::builder().no_proxy().build().unwrap();
@@ -112,28 +105,4 @@ impl Toxic<'_> {
         let path = format!("proxies/{}/toxics/{kind}", self.name);
         self.toxiproxy.call(Method::DELETE, &path, &Value::Null).await;
     }
-}
-
-/// Returns the program; builds it once, and never twice at the same time.
-fn build() -> PathBuf {
-    let target = env::current_exe().unwrap();
-    // target/<profile>/deps/<test>
-    let folder = target.ancestors().nth(3).unwrap().join("tools").join(FOLDER);
-    fs::create_dir_all(&folder).unwrap();
-    let lock = File::create(folder.join("lock")).unwrap();
-    lock.lock().unwrap();
-    let program = folder.join("server");
-    if !program.is_file() {
-        let installed = Path::new("/usr/local/go/bin/go");
-        let go = if installed.is_file() { installed } else { Path::new("go") };
-        let built = Command::new(go).args(["install", PACKAGE]).env("GOBIN", &folder).output();
-        let built = built.unwrap_or_else(|error| {
-            panic!(
-                "{error}: install Go 1.24 or later, from https://go.dev/dl or by brew install go"
-            )
-        });
-        let said = String::from_utf8_lossy(&built.stderr);
-        assert!(built.status.success(), "go install {PACKAGE}: {said}");
-    }
-    program
 }

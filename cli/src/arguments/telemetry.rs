@@ -2,8 +2,13 @@
 
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use clap::{Args, Subcommand};
+use tidings_pipeline::{Stage, inspect::Place};
 use tidings_relay::channel::ANONYMOUS;
+
+use super::pipeline::LogChoice;
+use crate::moment::Moment;
 
 /// What `telemetry` can do.
 #[derive(Debug, Subcommand)]
@@ -13,6 +18,21 @@ pub(crate) enum TelemetryCommand {
     /// Each batch goes to the raw log as if its device had sent it, with who imported it; importing again adds nothing.
     /// It says of each batch what became of it, and fails if one was refused.
     Import(Import),
+    /// Show what became of the telemetry of a day, and whether the numbers agree
+    ///
+    /// received + derived = unique + duplicate + failed + filtered + pending, and for each sink
+    /// unique = stored + already there + rejected + filtered + pending.
+    /// It fails if they do not.
+    Account(Account),
+    /// Look at what was not taken, and send it again
+    #[command(subcommand)]
+    Failed(FailedCommand),
+    /// Say where an event is: in which topics, and which sinks have taken it
+    Where(Where),
+    /// Send raw batches through the steps again; what is there is not there twice
+    ///
+    /// For events that were refused by rules that have been corrected since.
+    Reprocess(Reprocess),
 }
 
 /// Archives, and who imports them.
@@ -29,4 +49,131 @@ pub(crate) struct Import {
     /// Who imports, as each event will say; the user of this machine where it is not set
     #[arg(long, value_name = "NAME")]
     pub(crate) importer: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) log: LogChoice,
+}
+
+/// The account of a day.
+#[derive(Args, Debug)]
+pub(crate) struct Account {
+    /// The day, by UTC and by when the relay took the events; today where it is not set
+    #[arg(long, value_name = "DATE")]
+    pub(crate) day: Option<NaiveDate>,
+
+    /// Show each batch that is not balanced or has pending events too
+    #[arg(long)]
+    pub(crate) batches: bool,
+}
+
+/// What `telemetry failed` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FailedCommand {
+    /// List what was not taken, the latest first
+    List(FailedList),
+    /// Show one with its reasons and bytes
+    Show {
+        /// Its place, such as 3-1045
+        place: Place,
+
+        #[command(flatten)]
+        log: LogChoice,
+    },
+    /// Send one again, or all that a list would show, through the steps
+    Replay(FailedReplay),
+}
+
+/// Which of what was not taken.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Which {
+    /// Only what stopped there: check, unbundle, check_event, redact, enrich or sink
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) stage: Option<Stage>,
+
+    /// Only what has a reason with this code
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
+
+    /// Only what this sink has rejected
+    #[arg(long, value_name = "SINK")]
+    pub(crate) sink: Option<String>,
+
+    /// Only what came by this channel
+    #[arg(long, value_name = "CHANNEL")]
+    pub(crate) channel: Option<String>,
+
+    /// Only what failed then or later: a time, or how long ago, such as 2h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Moment>,
+}
+
+/// A list of what was not taken.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FailedList {
+    #[command(flatten)]
+    pub(crate) which: Which,
+
+    /// How many to list, 1 to 10000
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+
+    #[command(flatten)]
+    pub(crate) log: LogChoice,
+}
+
+/// What is sent again.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FailedReplay {
+    /// The places, such as 3-1045
+    #[arg(value_name = "PLACE", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) places: Vec<Place>,
+
+    /// Everything that a list with the same filters shows
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// The corrected bytes, for one place
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    pub(crate) corrected: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) list: FailedList,
+}
+
+/// Which event is looked for.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Where {
+    /// The id of the event
+    #[arg(value_name = "MID")]
+    pub(crate) mid: String,
+
+    /// From when on: a time, or how long ago
+    #[arg(long, default_value = "1d", value_name = "TIME")]
+    pub(crate) since: Moment,
+
+    #[command(flatten)]
+    pub(crate) log: LogChoice,
+}
+
+/// Which batches go through the steps again.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Reprocess {
+    /// The first moment: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Moment,
+
+    /// The moment after the last one
+    #[arg(long, default_value = "0s", value_name = "TIME")]
+    pub(crate) until: Moment,
+
+    /// Go further back than the keys of dedup reach; what was there will be there twice
+    #[arg(long)]
+    pub(crate) accept_duplicates: bool,
+
+    /// How far the keys reach back: what the pipeline is set to
+    #[arg(long, env = "TIDINGS_PIPELINE_CONFIG", value_name = "FILE")]
+    pub(crate) pipeline_config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) log: LogChoice,
 }

@@ -18,16 +18,16 @@ const LAST_SECONDS: i64 = 9_999_999_999;
 
 /// A time, and what was done to read it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Moment {
-    pub(super) milliseconds: i64,
-    pub(super) coercion: Option<Coercion>,
+pub(crate) struct Moment {
+    pub(crate) milliseconds: i64,
+    pub(crate) coercion: Option<Coercion>,
 }
 
 impl Moment {
     /// Reads a number: milliseconds, or what can only be seconds or microseconds.
     ///
     /// No time of these years in one of the units is one in another.
-    pub(super) fn of(number: &Number) -> Option<Self> {
+    pub(crate) fn of(number: &Number) -> Option<Self> {
         let (whole, rounded) = match number.as_i64() {
             Some(whole) => (whole, None),
             None => (rounded(number.as_f64()?)?, Some(Coercion::Rounded)),
@@ -52,7 +52,7 @@ impl Moment {
 /// Reads a text: an ISO date and time with its zone.
 ///
 /// One without a zone is no time: it may be half a day off either way.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub(crate) fn parse(text: &str) -> Option<i64> {
     let time = DateTime::parse_from_rfc3339(text)
         // As Java writes zones.
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"));

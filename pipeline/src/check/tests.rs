@@ -2,6 +2,7 @@
 
 mod cases;
 mod contradictions;
+mod documented;
 mod producers;
 
 use serde_json::json;
@@ -19,6 +20,7 @@ fn provenance(profile: Profile) -> Provenance {
         message_id: None,
         sender: Some("sender".to_owned()),
         did: None,
+        batch_ets: None,
         importer: None,
     }
 }

@@ -3,12 +3,14 @@
 //! What it remembers are the keys of the partitions that it holds; see [`crate::dedup`].
 
 mod event;
+mod gear;
 mod tally;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+pub(crate) use self::gear::Gear;
 use self::{
     event::{Meeting, Refined},
     tally::Tally,
@@ -22,7 +24,6 @@ use crate::{
     provenance::Provenance,
     reason::Reason,
     record::Headers,
-    steps::Steps,
     telemetry, topic,
 };
 
@@ -35,7 +36,7 @@ const REBUILD: Limits = Limits { records: 1000, bytes: 16 * 1024 * 1024 };
 /// The second hop, and what it remembers.
 pub(crate) struct Refine<L> {
     log: L,
-    steps: Arc<Steps>,
+    gear: Gear,
     dedup: Dedup,
     window: Duration,
     clock: fn() -> DateTime<Utc>,
@@ -47,13 +48,13 @@ pub(crate) struct Refine<L> {
 impl<L: Log> Refine<L> {
     pub(crate) fn new(
         log: L,
-        steps: Arc<Steps>,
+        gear: Gear,
         (window, bytes_max): (Duration, usize),
         clock: fn() -> DateTime<Utc>,
     ) -> Self {
         let dedup = Dedup::new(window, bytes_max);
         let (scratch, now) = (Scratch::default(), DateTime::UNIX_EPOCH);
-        Self { log, steps, dedup, window, clock, scratch, now }
+        Self { log, gear, dedup, window, clock, scratch, now }
     }
 
     /// Reads the keys of a partition back in.
@@ -99,10 +100,16 @@ impl<L: Log> Refine<L> {
                 bytes,
                 key: record.key.clone(),
                 now: self.now,
+                snapshot: &self.gear.snapshot,
             };
             let before = outputs.len();
             let refined = super::caught(|| {
-                event::refine(&meeting, &self.steps, &mut self.dedup, (&mut self.scratch, outputs))
+                event::refine(
+                    &meeting,
+                    &self.gear.steps,
+                    &mut self.dedup,
+                    (&mut self.scratch, outputs),
+                )
             });
             let refined = refined.unwrap_or_else(|| {
                 telemetry::panicked("refine", record.partition, record.offset);
@@ -139,6 +146,10 @@ impl<L: Log> Step for Refine<L> {
             telemetry::rebuilt(change.gained.len(), self.dedup.keys(), self.dedup.bytes());
         }
         Ok(())
+    }
+
+    async fn prepare(&mut self, records: &[Record]) -> Result<bool> {
+        self.gear.load(records).await
     }
 
     fn process(&mut self, records: Vec<Record>) -> Vec<Output> {

@@ -6,11 +6,16 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
-use super::{refine::Refine, unbundle::Unbundle, *};
+use super::{
+    refine::{Gear, Refine},
+    unbundle::Unbundle,
+    *,
+};
 use crate::{
     Failed, Headers, Stage,
     ledger::Entry,
     log::Memory,
+    settings::Settings,
     steps::Steps,
     topic::{self, Layout},
     value::Value,
@@ -50,8 +55,12 @@ fn raw(value: Bytes) -> Output {
     Output { topic: topic::RAW.into(), partition: 1, key: None, headers, value }
 }
 
+fn steps() -> Steps {
+    Steps::compile(&Settings::default(), None).unwrap()
+}
+
 fn fresh_refine(log: &Memory) -> Refine<Memory> {
-    Refine::new(log.clone(), Arc::new(Steps::default()), (WINDOW, usize::MAX), clock)
+    Refine::new(log.clone(), Gear::new(Arc::new(steps()), None), (WINDOW, usize::MAX), clock)
 }
 
 /// One member of a hop, by hand.
@@ -75,6 +84,7 @@ impl<S: Step> Hand<S> {
             }
             Turn::Records(records) => {
                 let positions = positions(&records);
+                assert!(self.step.prepare(&records).await?);
                 let outputs = self.step.process(records);
                 match self.member.commit(outputs, &positions).await? {
                     Outcome::Committed => self.step.committed(),
@@ -177,6 +187,23 @@ async fn document_ids_of_a_collision_differ_and_a_device_stays_in_its_partition(
     let partition = crate::identity::partition("d1", PARTITIONS);
     assert!(unique.iter().all(|record| record.partition == partition));
     assert_eq!(log.records(topic::SEEN)[0].partition, partition);
+}
+
+#[tokio::test]
+async fn device_that_is_hashed_stands_nowhere_beside_the_event() {
+    let log = log().await;
+    let settings =
+        Settings::parse("[[redact.rule]]\npath = \"$.context.did\"\naction = \"drop\"\n").unwrap();
+    let steps = Steps::compile(&settings, None).unwrap();
+    let mut output = batch(&[event("a", "secret-device", 1)]);
+    output.headers.push("x-device-id", "secret-device");
+    log.append(vec![output]).await.unwrap();
+    Hand::new(&log, "unbundle", topic::RAW, Unbundle::new(PARTITIONS)).await.drain().await;
+    let refine =
+        Refine::new(log.clone(), Gear::new(Arc::new(steps), None), (WINDOW, usize::MAX), clock);
+    Hand::new(&log, "refine", topic::EVENTS, refine).await.drain().await;
+    let [unique] = &log.records(topic::UNIQUE)[..] else { panic!("one event") };
+    assert!(!format!("{unique:?}").contains("secret-device"), "{unique:?}");
 }
 
 #[tokio::test]

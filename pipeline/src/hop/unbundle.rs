@@ -49,6 +49,10 @@ impl Step for Unbundle {
         Ok(())
     }
 
+    async fn prepare(&mut self, _: &[Record]) -> Result<bool> {
+        Ok(true)
+    }
+
     fn process(&mut self, records: Vec<Record>) -> Vec<Output> {
         let mut outputs = Vec::with_capacity(records.len() * 2);
         for of in records.chunk_by(|a, b| a.partition == b.partition) {

@@ -6,7 +6,7 @@
 use serde_json::Number;
 
 use super::TRANSPORT;
-use crate::value::{Object, Value};
+use crate::value::{Object, Value, write_text};
 
 /// Up to here every whole number is a float of its own.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
@@ -45,7 +45,11 @@ fn write(value: &Value<'_>, text: &mut Vec<u8>, order: &mut Vec<usize>) {
 fn write_object(object: &Object<'_>, except: &[&str], text: &mut Vec<u8>, order: &mut Vec<usize>) {
     let members = object.members();
     let base = order.len();
-    order.extend((0..members.len()).filter(|index| !except.contains(&&*members[*index].0)));
+    for (index, (name, _)) in members.iter().enumerate() {
+        if !except.contains(&name.as_ref()) {
+            order.push(index);
+        }
+    }
     order[base..].sort_unstable_by(|a, b| members[*a].0.cmp(&members[*b].0));
     text.push(b'{');
     for place in base..order.len() {
@@ -59,11 +63,6 @@ fn write_object(object: &Object<'_>, except: &[&str], text: &mut Vec<u8>, order:
     }
     text.push(b'}');
     order.truncate(base);
-}
-
-fn write_text(string: &str, text: &mut Vec<u8>) {
-    // Every text can be written, and a buffer takes everything.
-    drop(serde_json::to_writer(text, string));
 }
 
 /// Returns the whole number that a float is.

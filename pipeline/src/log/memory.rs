@@ -159,11 +159,11 @@ impl Log for Memory {
             let wanted = usize::try_from(spec.partitions).unwrap_or_default();
             let partitions = state
                 .topics
-                .entry(spec.name.to_owned())
+                .entry(spec.name.clone().into_owned())
                 .or_insert_with(|| vec![Vec::new(); wanted]);
             if partitions.len() != wanted {
                 let found = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
-                let (topic, wanted) = (spec.name.to_owned(), spec.partitions);
+                let (topic, wanted) = (spec.name.clone().into_owned(), spec.partitions);
                 return Err(Error::Repartitioned { topic, found, wanted });
             }
         }

@@ -9,7 +9,12 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::EVENTS_MAX;
-use crate::{provenance::Format, reason::Reason, value::Name};
+use crate::{
+    check::moment::{self, Moment},
+    provenance::Format,
+    reason::Reason,
+    value::Name,
+};
 
 /// The members of a batch that count; of two with one name the last.
 #[derive(Debug, Default)]
@@ -58,6 +63,15 @@ impl<'a> Envelope<'a> {
         let envelope = Seed(list_name(format)).deserialize(&mut deserializer)?;
         deserializer.end()?;
         Ok(envelope)
+    }
+
+    /// Returns when it was sent, by its sender's clock, in milliseconds since 1970.
+    pub(super) fn sent_at(&self) -> Option<i64> {
+        let read = |value: &RawValue| match text(value) {
+            Some(text) => moment::parse(&text),
+            None => Some(Moment::of(&serde_json::from_str(value.get()).ok()?)?.milliseconds),
+        };
+        self.ets.and_then(read).or_else(|| self.ts.and_then(read))
     }
 
     /// Checks it as the specification has it.

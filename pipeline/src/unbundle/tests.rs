@@ -172,9 +172,11 @@ fn batch_of_posthog_is_taken_apart_too() {
 fn bundle_is_read_as_it_was_written() {
     let text = r#"{"x":[1],"events" : [ {"context":{"did":"a"}, "n":[1]} , {"context":{"did":"a"}} ] , "y":["]"]}"#;
     let mixed = r#"{"events":[{"context":{"did":"a"}, "n":[1]},{"actor":{"id":"b"}},7,{"context":{"did":"a"}}]}"#;
+    let broken = r#"{"events":[{"context":{"did":"a"}, "n":[1]},7,{"context":{"did":"a"}}]}"#;
     for (text, indexes, value) in [
         (text, [0, 1], r#"[ {"context":{"did":"a"}, "n":[1]} , {"context":{"did":"a"}} ]"#),
         (mixed, [0, 3], r#"[{"context":{"did":"a"}, "n":[1]},{"context":{"did":"a"}}]"#),
+        (broken, [0, 2], r#"[{"context":{"did":"a"}, "n":[1]},{"context":{"did":"a"}}]"#),
     ] {
         let raw = raw(&[("channel", "portal"), ("syncts", "12")], text);
         let unbundled = unbundle(&raw);
@@ -208,4 +210,20 @@ fn record_of_somebody_else_is_no_bundle() {
     assert_eq!(code(&record(Headers::new().with("indexes", "0"), "{}")), "malformed_json");
     assert_eq!(code(&record(Headers::new(), "[{}]")), "wrong_indexes");
     assert_eq!(code(&record(Headers::new().with("indexes", "0-2"), "[{}]")), "wrong_indexes");
+}
+
+#[test]
+fn time_of_a_batch_is_read_however_it_is_written() {
+    const SENT: i64 = 1_586_000_000_000;
+    for (time, expected) in [
+        (r#""ets":1586000000000"#, Some(SENT)),
+        (r#""ets":1.586E12"#, Some(SENT)),
+        (r#""ts":1586000000"#, Some(SENT)),
+        (r#""ets":null,"ts":"2020-04-04T11:33:20Z""#, Some(SENT)),
+        (r#""ets":0,"ts":"today""#, None),
+        (r#""x":1"#, None),
+    ] {
+        let raw = raw(&[], format!("{{{time},\"events\":[{{}}]}}"));
+        assert_eq!(unbundle(&raw).provenance.batch_ets, expected, "{time}");
+    }
 }

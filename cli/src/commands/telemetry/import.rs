@@ -5,11 +5,23 @@ use std::{fs, io, path::Path};
 use anyhow::{Context as _, Result};
 use nix::unistd::{Uid, User};
 use serde::Serialize;
-use tidings_pipeline::archive::{Archive, Entry, Limits, Problem, Report, Status};
+use tidings_pipeline::{
+    archive::{Archive, Entry, Limits, Problem, Report, Status},
+    log::Appender,
+};
 use tidings_relay::archive::Import;
 
 use crate::{
-    arguments::telemetry, connection::Database, context::Context, exit::Exit, failure::Coded,
+    arguments::{
+        pipeline::{LogChoice, LogKind},
+        serve::Session,
+        telemetry,
+    },
+    connection::{Database, Place},
+    context::Context,
+    exit::Exit,
+    failure::Coded,
+    telemetry_log::{TelemetryLog, on_log},
 };
 
 /// What became of a file.
@@ -23,16 +35,26 @@ struct Imported {
     report: Option<Report>,
 }
 
+/// Where an archive goes, and whose doing it is.
+#[derive(Clone, Copy)]
+struct To<'a> {
+    channel: &'a str,
+    who: &'a str,
+    /// A log that is not in the database.
+    log: Option<&'a dyn Appender>,
+}
+
 /// Imports the archives one after the other.
 pub(super) async fn run(context: &Context, arguments: &telemetry::Import) -> Result<()> {
     let who = arguments.importer.clone().map_or_else(user, Ok)?;
     let mut database = context.open().await?;
+    let log = elsewhere(context, &arguments.log).await?;
     let mut all = Vec::new();
     for file in &arguments.files {
         let archive = file.display().to_string();
         all.push(match open(file).await? {
             Ok(opened) => {
-                let to = (arguments.channel.as_str(), who.as_str());
+                let to = To { channel: &arguments.channel, who: &who, log: log.as_deref() };
                 let report = import(context, &mut database, opened, to)
                     .await
                     .with_context(|| format!("import {archive}"))?;
@@ -81,19 +103,36 @@ async fn import(
     context: &Context,
     database: &mut Database,
     archive: Archive,
-    (channel, who): (&str, &str),
+    to: To<'_>,
 ) -> Result<Report> {
     let progress = context.output.counted("importing batches", archive.items() as u64);
     let mut tx = database.begin().await?;
-    let mut import = Import::begin(&mut tx, archive, channel, who).await?;
+    let mut import = Import::begin(&mut tx, archive, to.channel, to.who).await?;
     tx.rollback().await.context("end a transaction")?;
     while import.gather().await? {
-        let mut tx = database.begin().await?;
-        let done = import.write(&mut tx).await?;
-        tx.commit().await.context("write to the raw log")?;
+        let done = match to.log {
+            Some(log) => import.write_to(log).await?,
+            None => {
+                let mut tx = database.begin().await?;
+                let done = import.write(&mut tx).await?;
+                tx.commit().await.context("write to the raw log")?;
+                done
+            }
+        };
         progress.reach(done as u64);
     }
     Ok(import.report())
+}
+
+/// Returns the log that is chosen, if it is not in the database.
+async fn elsewhere(context: &Context, choice: &LogChoice) -> Result<Option<Box<dyn Appender>>> {
+    if choice.kind == LogKind::Postgres {
+        return Ok(None);
+    }
+    let place = Place::find(&context.global)?;
+    let pool = place.pool(1, true).await?;
+    let log = TelemetryLog::choose(choice, &place, (&pool, Session::Pooled, ""))?;
+    Ok(Some(on_log!(log, log => Box::new(log))))
 }
 
 /// Returns the name of who runs this.

@@ -14,13 +14,16 @@ use crate::{
     Failed, Output, Stage,
     check::{self, Checked},
     dedup::{Dedup, Mark, Verdict},
+    enrich::Stamp,
     identity::{self, Fingerprint, Key, Scratch},
+    lookup::Snapshot,
     provenance::Provenance,
     reason::Reason,
     record::Headers,
-    steps::{Place, Steps},
+    redact::Facts,
+    steps::Steps,
     topic,
-    value::Value,
+    value::{Object, Value},
 };
 
 /// An event as it arrives.
@@ -37,7 +40,12 @@ pub(super) struct Meeting<'a> {
     /// The device as the key of a record.
     pub(super) key: Option<Bytes>,
     pub(super) now: DateTime<Utc>,
+    /// The rows of look-ups.
+    pub(super) snapshot: &'a Snapshot,
 }
+
+/// Where an event has stopped, and why.
+type Stopped = (Stage, Vec<Reason>);
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,15 +74,21 @@ impl Meeting<'_> {
         Output { topic: topic::DUPLICATE.into(), partition: self.partition, key, headers, value }
     }
 
-    fn unique(&self, event: &Value<'_>) -> Output {
-        let (key, value) = (self.key.clone(), event.to_bytes().into());
+    fn unique(&self, event: &Value<'_>, key: Option<Bytes>) -> Output {
+        let value = event.to_bytes().into();
         let headers = Headers::new();
         Output { topic: topic::UNIQUE.into(), partition: self.partition, key, headers, value }
     }
 
-    fn place<'a>(&'a self, id: &'a str, checked: &'a Checked, collision: bool) -> Place<'a> {
-        let (provenance, index) = (self.provenance, self.index);
-        Place { provenance, index, id, checked, collision }
+    fn stamp<'a>(&'a self, checked: &Checked, id: String, flags: Object<'a>) -> Stamp<'a> {
+        Stamp {
+            provenance: self.provenance,
+            index: self.index,
+            ets_ms: checked.ets_ms,
+            batch_ets_ms: self.provenance.batch_ets,
+            document_id: id,
+            flags,
+        }
     }
 }
 
@@ -99,7 +113,7 @@ fn go(
     steps: &Steps,
     dedup: &mut Dedup,
     (scratch, outputs): (&mut Scratch, &mut Vec<Output>),
-) -> Result<Refined, (Stage, Vec<Reason>)> {
+) -> Result<Refined, Stopped> {
     let mut event = Value::parse(&meeting.bytes).map_err(|error| {
         let message = format!("write the event as JSON: {error}");
         (Stage::CheckEvent, vec![Reason::new("$", "malformed_json", message)])
@@ -113,35 +127,93 @@ fn go(
         outputs.push(meeting.duplicate());
         return Ok(Refined::Duplicate);
     }
-    let id = identity::document_id(&checked.mid, meeting.device, &fingerprint);
     let collision = verdict == Verdict::Collision;
-    let place = meeting.place(&id, &checked, collision);
-    let derived = steps.derive(&event, &place);
-    steps.apply(&mut event, &place).map_err(|(stage, reason)| (stage, vec![reason]))?;
+    let flags = flags(&checked, collision);
+    let id = identity::document_id(&checked.mid, meeting.device, &fingerprint);
     let before = outputs.len();
-    write(meeting, steps, &event, outputs);
-    let mut count = 0;
-    for (mut of, mid) in derived {
-        let fingerprint = Fingerprint::of(&of, scratch);
-        let id = identity::document_id(&mid, meeting.device, &fingerprint);
-        let place = meeting.place(&id, &checked, collision);
-        if let Err((stage, reason)) = steps.apply(&mut of, &place) {
-            // The event and what is made of it go on together, or not at all.
-            outputs.truncate(before);
-            return Err((stage, vec![reason]));
-        }
-        write(meeting, steps, &of, outputs);
-        count += 1;
-    }
+    let derived = improve(meeting, steps, event, (id, &checked, flags), outputs);
+    // The event and what is made of it go on together, or not at all.
+    let derived = derived.inspect_err(|_| outputs.truncate(before))?;
     dedup.note(meeting.partition, mark);
-    Ok(Refined::Unique { derived: count, collision })
+    Ok(Refined::Unique { derived, collision })
+}
+
+/// Redacts, enriches and routes an event and what is made of it; returns how many of these there are.
+fn improve<'a>(
+    meeting: &'a Meeting<'a>,
+    steps: &'a Steps,
+    mut event: Value<'a>,
+    (id, checked, mut flags): (String, &Checked, Object<'a>),
+    outputs: &mut Vec<Output>,
+) -> Result<u64, Stopped> {
+    let (channel, snapshot) = (meeting.provenance.channel.as_str(), meeting.snapshot);
+    let keys = steps.lookups().keys(&event, channel);
+    let facts = Facts { channel, keys: &keys, snapshot };
+    let redacted =
+        steps.redact(&mut event, facts).map_err(|reason| (Stage::Redact, vec![reason]))?;
+    let key = if redacted { redacted_key(&event) } else { meeting.key.clone() };
+    let derived = steps.derive(&event);
+    let count = derived.events.len() as u64;
+    if derived.left_out > 0 {
+        flags.set("share_items_left_out", derived.left_out as u64);
+    }
+    for mut of in derived.events {
+        let mid = of.get("mid").and_then(Value::as_str).unwrap_or_default();
+        let fingerprint = Fingerprint::of(&of, &mut Scratch::default());
+        let id = identity::document_id(mid, meeting.device, &fingerprint);
+        let keys = steps.keys_of_derived(&of, &event, &keys, channel);
+        let stamp = meeting.stamp(checked, id, Object::new());
+        steps.enrich(&mut of, &keys, snapshot, stamp).map_err(unenriched)?;
+        hide_sender(meeting, &mut of, redacted);
+        write(meeting, steps, (&of, &key), outputs);
+    }
+    let stamp = meeting.stamp(checked, id, flags);
+    steps.enrich(&mut event, &keys, snapshot, stamp).map_err(unenriched)?;
+    hide_sender(meeting, &mut event, redacted);
+    write(meeting, steps, (&event, &key), outputs);
+    Ok(count)
+}
+
+/// Returns the key of an event in which something is another now: the device as it stands there.
+///
+/// What a rule has taken out of the event must not stand beside it.
+fn redacted_key(event: &Value<'_>) -> Option<Bytes> {
+    let device = identity::device(event, &mut Scratch::default());
+    Some(Bytes::copy_from_slice(device.as_bytes()))
+}
+
+/// Takes the sender out of the metadata of a redacted event that is its own.
+fn hide_sender(meeting: &Meeting<'_>, event: &mut Value<'_>, redacted: bool) {
+    if redacted
+        && meeting.provenance.sender.as_deref() == Some(meeting.device)
+        && let Some(metadata) = event.at_mut(&["metadata"]).and_then(Value::as_object_mut)
+    {
+        metadata.remove("sender");
+    }
+}
+
+fn unenriched(reason: Reason) -> Stopped {
+    (Stage::Enrich, vec![reason])
+}
+
+fn flags(checked: &Checked, collision: bool) -> Object<'static> {
+    let mut flags = checked.flags.to_object();
+    if collision {
+        flags.set("collision", true);
+    }
+    flags
 }
 
 /// Adds an event to `unique`, and to what it is routed to besides.
-fn write(meeting: &Meeting<'_>, steps: &Steps, event: &Value<'_>, outputs: &mut Vec<Output>) {
-    let unique = meeting.unique(event);
-    for topic in steps.routes(event) {
-        outputs.push(Output { topic, ..unique.clone() });
+fn write(
+    meeting: &Meeting<'_>,
+    steps: &Steps,
+    (event, key): (&Value<'_>, &Option<Bytes>),
+    outputs: &mut Vec<Output>,
+) {
+    let unique = meeting.unique(event, key.clone());
+    for topic in steps.router().topics(event, &meeting.provenance.channel) {
+        outputs.push(Output { topic: topic.into(), ..unique.clone() });
     }
     outputs.push(unique);
 }

@@ -40,9 +40,9 @@ pub(super) fn broken<E: Display>(rule: &'static str) -> impl Fn(E) -> Failure {
 }
 
 /// Returns what a topic of the suite is to be.
-pub(super) const fn spec(name: &'static str, partitions: i32) -> Spec {
+pub(super) fn spec(name: &'static str, partitions: i32) -> Spec {
     let (retention, record_bytes_max) = (Duration::from_hours(24), RECORD_BYTES_MAX);
-    Spec { name, partitions, retention, record_bytes_max, append_time: true }
+    Spec { name: name.into(), partitions, retention, record_bytes_max, append_time: true }
 }
 
 /// Makes topics.

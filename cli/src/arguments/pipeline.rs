@@ -1,0 +1,168 @@
+//! What `pipeline` understands, and which log the commands of telemetry look into.
+
+use std::{fmt, ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum, builder::FalseyValueParser};
+use serde::Serialize;
+use tidings_pipeline::sink::files::Codec;
+
+use super::serve::Session;
+use crate::duration;
+
+const KEPT: RangeInclusive<Duration> = Duration::from_hours(1)..=Duration::from_hours(24 * 365);
+
+const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
+
+const AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+
+/// Which log telemetry runs on.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LogChoice {
+    /// Where the log of telemetry is: in the database, or on Kafka
+    #[arg(long = "log", env = "TIDINGS_LOG_KIND", default_value = "postgres", value_name = "KIND")]
+    pub(crate) kind: LogKind,
+
+    /// Kafka's brokers, `host:9092`, with commas between
+    #[arg(long, env = "TIDINGS_KAFKA_BROKERS", value_name = "BROKERS")]
+    pub(crate) kafka_brokers: Option<String>,
+
+    /// What stands before the names of topics and groups, and tells installations on one log apart
+    #[arg(
+        long = "log-prefix",
+        env = "TIDINGS_LOG_PREFIX",
+        default_value = "",
+        value_name = "TEXT"
+    )]
+    pub(crate) prefix: String,
+
+    /// How many copies Kafka keeps of each topic that is made; as many as the brokers say, where it is not set
+    #[arg(long, env = "TIDINGS_KAFKA_REPLICATION", value_name = "N", value_parser = clap::value_parser!(i32).range(1..=32))]
+    pub(crate) kafka_replication: Option<i32>,
+
+    /// A setting of librdkafka, `security.protocol=SSL` for example; repeatable, or with commas
+    #[arg(
+        long = "kafka-property",
+        env = "TIDINGS_KAFKA_PROPERTIES",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_name = "NAME=VALUE",
+        value_parser = pair
+    )]
+    pub(crate) kafka_properties: Vec<(String, String)>,
+}
+
+/// Where a log is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogKind {
+    /// In the database
+    Postgres,
+    /// On Kafka
+    Kafka,
+}
+
+impl fmt::Display for LogKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Postgres => "postgres",
+            Self::Kafka => "kafka",
+        })
+    }
+}
+
+/// How the pipeline works, wherever it runs.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Work {
+    /// The file with rules: how far duplicates are looked for, what is redacted, looked up and routed
+    #[arg(long = "pipeline-config", env = "TIDINGS_PIPELINE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Partitions of the topics that are made; never changed afterwards
+    #[arg(long, env = "TIDINGS_PARTITIONS", default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1024))]
+    pub(crate) partitions: i32,
+
+    /// How long events are kept in the log, 1h to 365d
+    #[arg(long, env = "TIDINGS_TELEMETRY_KEPT", default_value = "7d", value_name = "DURATION", value_parser = duration::within(KEPT))]
+    pub(crate) telemetry_kept: Duration,
+
+    /// Put events into files there: a folder, `file:///folder`, `s3://bucket/folder`, `gs://…` or `az://…`
+    #[arg(long, env = "TIDINGS_FILES", value_name = "URL")]
+    pub(crate) files: Option<String>,
+
+    /// What is in the files: jsonl.gz, jsonl.zst or parquet
+    #[arg(long, env = "TIDINGS_FILES_CODEC", default_value = "jsonl.gz", value_name = "CODEC")]
+    pub(crate) files_codec: Codec,
+
+    /// How large a file becomes, in MB, compressed
+    #[arg(long, env = "TIDINGS_FILES_MB", default_value_t = 64, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) files_mb: u32,
+
+    /// How old an event becomes before its file goes up, 1s to 24h
+    #[arg(long, env = "TIDINGS_FILES_AGE", default_value = "15m", value_name = "DURATION", value_parser = duration::within(AGE))]
+    pub(crate) files_age: Duration,
+
+    /// A setting of the store, `aws_endpoint=http://127.0.0.1:9000` or `allow_http=true` for example; repeatable, or with commas
+    #[arg(
+        long = "files-option",
+        env = "TIDINGS_FILES_OPTIONS",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_name = "NAME=VALUE",
+        value_parser = pair
+    )]
+    pub(crate) files_options: Vec<(String, String)>,
+
+    /// Index events in this OpenSearch or Elasticsearch, `http://127.0.0.1:9200` for example
+    #[arg(long, env = "TIDINGS_SEARCH", value_name = "URL")]
+    pub(crate) search: Option<String>,
+
+    /// What stands before the names of its indices
+    #[arg(long, env = "TIDINGS_SEARCH_PREFIX", default_value = "", value_name = "TEXT")]
+    pub(crate) search_prefix: String,
+
+    /// The user and password for it, `user:password`
+    #[arg(long, env = "TIDINGS_SEARCH_USER", hide_env_values = true, value_name = "USER:PASSWORD")]
+    pub(crate) search_user: Option<String>,
+
+    /// An API key for it
+    #[arg(long, env = "TIDINGS_SEARCH_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub(crate) search_api_key: Option<String>,
+
+    /// Write to a data stream, which rolls over by itself: at least once, and not exactly
+    #[arg(long, env = "TIDINGS_SEARCH_DATA_STREAM", value_parser = FalseyValueParser::new())]
+    pub(crate) search_data_stream: bool,
+}
+
+/// The pipeline by itself.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Pipeline {
+    #[command(flatten)]
+    pub(crate) log: LogChoice,
+
+    #[command(flatten)]
+    pub(crate) work: Work,
+
+    /// How many members of each step this process has; more than there are partitions have nothing to do
+    #[arg(long, env = "TIDINGS_MEMBERS", default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) members: u16,
+
+    /// The file with the keys under which ids are hashed; `hash-keys` in the data folder where it is not set
+    #[arg(long, env = "TIDINGS_HASH_KEY_FILE", value_name = "FILE")]
+    pub(crate) hash_key_file: Option<PathBuf>,
+
+    /// How the database is reached: directly, or through a pooler in transaction mode
+    #[arg(long, env = "TIDINGS_SESSION", default_value = "direct", value_name = "KIND")]
+    pub(crate) session: Session,
+
+    /// How long what is under way may take after Ctrl-C or SIGTERM, at most 1h
+    #[arg(long, env = "TIDINGS_DRAIN_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = duration::within(DRAIN))]
+    pub(crate) drain_timeout: Duration,
+}
+
+/// Reads `name=value`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}

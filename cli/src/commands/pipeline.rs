@@ -1,0 +1,207 @@
+//! `tidings pipeline`, and the pipeline inside of `tidings up`.
+
+use std::{fs, path::Path, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use sqlx::PgPool;
+use tidings::analytics::HashKeys;
+use tidings_pipeline::{
+    Builder, Log, Running,
+    settings::Settings,
+    sink::files::{self, Retry, Roll, Store},
+    steps::Steps,
+    topic::Layout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    arguments::pipeline::{LogKind, Pipeline, Work},
+    connection::Place,
+    context::Context,
+    exit::Exit,
+    failure::Coded,
+    hash_keys,
+    output::sheet::Sheet,
+    signals::Signals,
+    telemetry,
+    telemetry_log::{TelemetryLog, on_log},
+};
+
+/// What the pipeline borrows of the database: its members, the ledger and the sinks.
+const CONNECTIONS: u32 = 12;
+
+/// What runs where.
+#[derive(Debug, Serialize)]
+struct Started {
+    version: &'static str,
+    pid: u32,
+    log: LogKind,
+    database: String,
+    partitions: i32,
+    members: u16,
+    sinks: Vec<String>,
+}
+
+/// A pipeline in this process.
+#[derive(Debug)]
+pub(super) struct Service {
+    running: Running,
+    shutdown: CancellationToken,
+    pub(super) sinks: Vec<String>,
+}
+
+/// Runs a pipeline until a signal asks it to end, or it cannot go on.
+pub(crate) async fn run(context: &Context, arguments: &Pipeline) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    let place = Place::find(&context.global)?;
+    // Says what is wrong with the schema before anything is read.
+    place.open().await?.close().await?;
+    let pooled = arguments.session == crate::arguments::serve::Session::Pooled;
+    let pool = place.pool(CONNECTIONS, pooled).await?;
+    let host = super::serve::host();
+    let log = TelemetryLog::choose(&arguments.log, &place, (&pool, arguments.session, &host))?;
+    let keys = hash_keys(context, arguments.hash_key_file.as_deref())?;
+    let members = usize::from(arguments.members);
+    let service = tokio::select! {
+        service = Service::start(context, (&arguments.work, members), (&log, &pool), keys) => service?,
+        signal = signals.next() => {
+            telemetry::stopped_early(signal);
+            return Ok(());
+        }
+    };
+    let started = Started {
+        version: env!("CARGO_PKG_VERSION"),
+        pid: std::process::id(),
+        log: arguments.log.kind,
+        database: place.shown(),
+        partitions: arguments.work.partitions,
+        members: arguments.members,
+        sinks: service.sinks.clone(),
+    };
+    context.output.show(&started, || started.sheet())?;
+    let Service { running, shutdown, .. } = service;
+    let finished = running.finished();
+    tokio::pin!(finished);
+    let signal = tokio::select! {
+        ended = &mut finished => return ended.context("run the pipeline"),
+        signal = signals.next() => signal,
+    };
+    telemetry::draining(signal, arguments.drain_timeout);
+    shutdown.cancel();
+    tokio::select! {
+        ended = tokio::time::timeout(arguments.drain_timeout, &mut finished) => match ended {
+            Ok(ended) => ended.context("run the pipeline"),
+            Err(_) => Err(undrained().into()),
+        },
+        _ = signals.next() => Err(undrained().into()),
+    }
+}
+
+fn undrained() -> Coded {
+    let message = "drain: the pipeline did not end in time; what is committed is safe";
+    Coded::new(Exit::Undrained, message).hint("raise --drain-timeout")
+}
+
+/// Returns the keys under which ids are hashed, where there are any.
+pub(super) fn hash_keys(context: &Context, file: Option<&Path>) -> Result<Option<Arc<HashKeys>>> {
+    let usual = context.global.data.join(hash_keys::NAME);
+    let path = file.map(Path::to_owned).or_else(|| usual.exists().then_some(usual));
+    path.map(|path| Ok(Arc::new(hash_keys::load(&path)?))).transpose()
+}
+
+impl Service {
+    /// Starts a pipeline on a log.
+    ///
+    /// # Errors
+    ///
+    /// Rules that cannot be used, topics with another number of partitions, or what does not answer.
+    pub(super) async fn start(
+        context: &Context,
+        (work, members): (&Work, usize),
+        (log, pool): (&TelemetryLog, &PgPool),
+        keys: Option<Arc<HashKeys>>,
+    ) -> Result<Self> {
+        on_log!(log, log => Self::start_on(context, (work, members), (log.clone(), pool), keys).await)
+    }
+
+    async fn start_on<L: Log>(
+        context: &Context,
+        (work, members): (&Work, usize),
+        (log, pool): (L, &PgPool),
+        keys: Option<Arc<HashKeys>>,
+    ) -> Result<Self> {
+        let settings = settings(work)?;
+        let steps = Steps::compile(&settings, keys)?;
+        let shutdown = CancellationToken::new();
+        let layout = Layout {
+            partitions: work.partitions,
+            retention: work.telemetry_kept,
+            quarantine: work.telemetry_kept,
+            window: settings.dedup.window,
+        };
+        let memory = usize::try_from(settings.dedup.memory_mib).unwrap_or(usize::MAX);
+        let mut builder = Builder::new(log, pool.clone(), steps)
+            .layout(layout)
+            .keys_bytes_max(memory.saturating_mul(1024 * 1024))
+            .members(members);
+        let mut sinks = Vec::new();
+        if let Some(url) = &work.files {
+            let sink = files_sink(context, work, url, pool)?;
+            sinks.push(format!("files ({url})"));
+            builder = builder
+                .sink("files", move |log, shutdown| async move { sink.run(&log, &shutdown).await });
+        }
+        let running = builder.start(shutdown.clone()).await?;
+        Ok(Self { running, shutdown, sinks })
+    }
+
+    /// Waits until it has ended, by itself or after [`stop`](Self::stop).
+    pub(super) async fn finished(self) -> Result<()> {
+        self.running.finished().await.context("run the pipeline")
+    }
+
+    /// Returns what ends it.
+    pub(super) fn shutdown(&self) -> CancellationToken {
+        self.shutdown.clone()
+    }
+}
+
+fn settings(work: &Work) -> Result<Settings> {
+    let Some(path) = &work.config else { return Ok(Settings::default()) };
+    let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    Settings::parse(&text).with_context(|| format!("read {}", path.display()))
+}
+
+/// Returns the sink of files; a folder is a place too.
+fn files_sink(context: &Context, work: &Work, url: &str, pool: &PgPool) -> Result<files::Sink> {
+    let url = if url.contains("://") {
+        url.to_owned()
+    } else {
+        fs::create_dir_all(url).with_context(|| format!("make the folder {url}"))?;
+        let folder = fs::canonicalize(url).with_context(|| format!("look at the folder {url}"))?;
+        format!("file://{}", folder.display())
+    };
+    let store = Store::open(&url, &work.files_options, Retry::default())?;
+    let roll = Roll {
+        bytes: u64::from(work.files_mb) * 1_000_000,
+        age: work.files_age,
+        ..Roll::default()
+    };
+    let mut options = files::Options::new("files", context.global.data.join("spool"));
+    options.codec = work.files_codec;
+    options.roll = roll;
+    Ok(files::Sink::new(options, store, pool.clone()))
+}
+
+impl Started {
+    fn sheet(&self) -> Sheet {
+        let sinks = if self.sinks.is_empty() { "none".to_owned() } else { self.sinks.join(", ") };
+        Sheet::new()
+            .heading(format!("tidings {} refines telemetry (pid {})", self.version, self.pid))
+            .field("log", format!("{}, {} partitions", self.log, self.partitions))
+            .field("database", &self.database)
+            .field("sinks", sinks)
+            .field("stop", "Ctrl-C lets what is under way finish; a second one stops at once")
+    }
+}

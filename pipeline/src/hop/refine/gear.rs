@@ -1,0 +1,71 @@
+//! The steps with what they look up.
+
+use std::{sync::Arc, time::Instant};
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Record, Result, bundle, check, hop,
+    lookup::{Keys, Loader, Snapshot},
+    provenance::Provenance,
+    steps::Steps,
+    value::Value,
+};
+
+/// The steps with what they look up.
+#[derive(Debug)]
+pub(crate) struct Gear {
+    pub(super) steps: Arc<Steps>,
+    /// The rows of the batch at hand.
+    pub(super) snapshot: Snapshot,
+    loading: Option<Loading>,
+}
+
+#[derive(Debug)]
+struct Loading {
+    loader: Loader,
+    pool: PgPool,
+    shutdown: CancellationToken,
+}
+
+impl Gear {
+    /// Returns the steps; without a database nothing is looked up.
+    pub(crate) fn new(steps: Arc<Steps>, database: Option<(PgPool, CancellationToken)>) -> Self {
+        let loading = database.filter(|_| !steps.lookups().is_empty()).map(|(pool, shutdown)| {
+            Loading { loader: Loader::new(Arc::clone(steps.lookups())), pool, shutdown }
+        });
+        Self { steps, snapshot: Snapshot::default(), loading }
+    }
+
+    /// Fetches the rows for the events of these records; returns whether to go on, which is not so if the shutdown has
+    /// come while rows were waited for: nothing may be taken for missing then.
+    pub(super) async fn load(&mut self, records: &[Record]) -> Result<bool> {
+        let Some(Loading { loader, pool, shutdown }) = &mut self.loading else { return Ok(true) };
+        let mut keys = Vec::new();
+        for record in records {
+            let Some(provenance) = Provenance::of_events(record) else { continue };
+            for (_, text) in bundle::read(record).unwrap_or_default() {
+                // What panics here panics again where it is told.
+                let found = hop::caught(|| gather(&self.steps, text.get(), &provenance));
+                keys.extend(found.into_iter().flatten());
+            }
+        }
+        let Some(snapshot) = loader.load(pool, &keys, Instant::now(), shutdown).await? else {
+            return Ok(false);
+        };
+        self.snapshot = snapshot;
+        Ok(true)
+    }
+}
+
+/// Returns the keys of an event, as it will be when it is looked up.
+fn gather<'a>(steps: &Steps, text: &'a str, provenance: &Provenance) -> Vec<Keys<'a>> {
+    let mut keys = Vec::new();
+    if let Ok(mut event) = Value::parse(text.as_bytes())
+        && check::check(&mut event, provenance).is_ok()
+    {
+        steps.gather(&event, &provenance.channel, &mut keys);
+    }
+    keys
+}

@@ -1,0 +1,188 @@
+//! Files in an object store or a folder: each unique event in one of them, by the day on which the relay took it.
+//!
+//! What lies in which file is planned in Postgres before the first byte goes up, files are put only where nothing is,
+//! and the position is committed when all of them are there; see [`plan`](self::Codec) and the guide on files.
+//!
+//! A partition holds, while its files are open, [`Roll::days`] × about 5 MiB of memory at most, and the rest on disk; while
+//! one is uploaded, all of it.
+
+mod codec;
+mod event;
+mod filing;
+mod http;
+mod manifest;
+mod open;
+pub(crate) mod plan;
+mod roll;
+mod session;
+mod spool;
+mod table;
+mod target;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::target::is_transient;
+pub use self::{
+    codec::{BadCodec, Codec, GZIP_LEVEL, ZSTD_LEVEL},
+    roll::Roll,
+    target::{Conditional, Retry, Store},
+};
+use self::{filing::Filing, session::Session};
+use crate::{Log, Result, ledger::Sunk, store, telemetry, topic};
+
+/// How long a sink that was interrupted waits before it begins again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// What a sink of files is to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Its name, which makes its group `sink.<name>`, and by which its plans are found.
+    pub name: String,
+    /// How events become files.
+    pub codec: Codec,
+    /// When files are closed and go up.
+    pub roll: Roll,
+    /// The folder for open files that are larger than 1 MiB; made when it is needed.
+    pub spool: PathBuf,
+    /// How long open files may take to go up when the sink is stopped; what is not up then is read again.
+    pub closing_max: Duration,
+}
+
+/// What a sink of files has done since it was made. Counters only grow.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Records taken from the log, again after an interruption.
+    pub taken: AtomicU64,
+    /// Records whose position has been committed.
+    pub committed: AtomicU64,
+    /// Events in files, those counted whose position is committed.
+    pub stored: AtomicU64,
+    /// Records that were no events, and are in `telemetry.failed`.
+    pub rejected: AtomicU64,
+    /// Bytes of the values of records taken.
+    pub bytes_in: AtomicU64,
+    /// Bytes of files put.
+    pub bytes_out: AtomicU64,
+    /// Files put.
+    pub files: AtomicU64,
+    /// Files that were there already, the same.
+    pub files_found: AtomicU64,
+    /// Times that it began again.
+    pub interruptions: AtomicU64,
+}
+
+/// A sink of files.
+#[derive(Debug)]
+pub struct Sink {
+    options: Options,
+    store: Store,
+    pool: PgPool,
+    folder: Arc<Path>,
+    metrics: Arc<Metrics>,
+}
+
+impl Options {
+    /// Returns options with defaults: lines by Zstandard, rolled by [`Roll::default`].
+    #[must_use]
+    pub fn new(name: impl Into<String>, spool: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            codec: Codec::default(),
+            roll: Roll::default(),
+            spool: spool.into(),
+            closing_max: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Metrics {
+    fn commit(&self, records: u64, days: &[Sunk]) {
+        self.committed.fetch_add(records, Ordering::Relaxed);
+        for day in days {
+            self.stored.fetch_add(day.stored, Ordering::Relaxed);
+            self.rejected.fetch_add(day.rejected, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Sink {
+    /// Returns a sink that writes to `store` and keeps its plans in the database of `pool`.
+    #[must_use]
+    pub fn new(options: Options, store: Store, pool: PgPool) -> Self {
+        let folder = options.spool.clone().into();
+        Self { options, store, pool, folder, metrics: Arc::default() }
+    }
+
+    /// Returns the counters.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// Returns the name of its group.
+    #[must_use]
+    pub fn group(&self) -> String {
+        format!("sink.{}", self.options.name)
+    }
+
+    /// Takes unique events of `log` and puts them into files until `shutdown`, when open files go up too.
+    ///
+    /// Begins again by itself after what may pass, such as a store that does not answer.
+    ///
+    /// # Errors
+    ///
+    /// What a person has to look at: a file with other content, a topic that was made anew, a store that refuses us.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time, which is what a crash is: whoever comes next finishes what was planned.
+    pub async fn run<L: Log>(&self, log: &L, shutdown: &CancellationToken) -> Result<()> {
+        let mut conditional = None;
+        while !shutdown.is_cancelled() {
+            let Err(error) = self.once(log, &mut conditional, shutdown).await else { continue };
+            if !error.is_transient() {
+                return Err(error);
+            }
+            self.metrics.interruptions.fetch_add(1, Ordering::Relaxed);
+            telemetry::sink_interrupted(&self.options.name, &error);
+            // Over earlier when the sink is stopped.
+            drop(tokio::time::timeout(PAUSE, shutdown.cancelled()).await);
+        }
+        Ok(())
+    }
+
+    /// Joins the group and works until shutdown, or until something goes wrong.
+    async fn once<L: Log>(
+        &self,
+        log: &L,
+        known: &mut Option<Conditional>,
+        shutdown: &CancellationToken,
+    ) -> Result<()> {
+        let conditional = match *known {
+            Some(conditional) => conditional,
+            None => *known.insert(self.probe().await?),
+        };
+        let topic_id = store::plan::name_topic(&self.pool, topic::UNIQUE).await?;
+        let member = log.join(&self.group(), topic::UNIQUE).await?;
+        let filing = Filing { sink: self, topic_id: topic_id.into(), conditional };
+        Session::new(self, member, filing).work(shutdown).await
+    }
+
+    async fn probe(&self) -> Result<Conditional> {
+        let conditional = self.store.probe().await?;
+        if conditional == Conditional::No {
+            telemetry::conditional_put_missing(&self.options.name, self.store.name());
+        }
+        Ok(conditional)
+    }
+}

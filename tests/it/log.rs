@@ -1,0 +1,3 @@
+//! The logs of the pipeline, each against its real server.
+
+mod postgres;
