@@ -25,6 +25,9 @@ BROWSER_TESTS := browser:: clients::
 # Tests that need Go, which builds toxiproxy for them.
 NETWORK_TESTS := toxiproxy::
 
+# Tests that need a JDK with Maven, which fetches Kafka for them.
+KAFKA_TESTS := log::kafka
+
 # Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; or they wait
 # for a browser, which gets little of a machine that tests something else.
 LONELY_TESTS := crash:: $(BROWSER_TESTS)
@@ -93,6 +96,15 @@ has_chromium() {
 has_go() {
   minor=$$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
   [ "$${minor:-0}" -ge 24 ]
+}
+
+# Kafka 4 runs on Java 17 and later; Maven fetches it.
+has_jdk() {
+  command -v mvn >/dev/null 2>&1 || return 1
+  java=java
+  if [ -x "$${JAVA_HOME:-}/bin/java" ]; then java=$$JAVA_HOME/bin/java; fi
+  major=$$("$$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p')
+  [ "$${major:-0}" -ge 17 ]
 }
 
 has_psql() { command -v psql >/dev/null 2>&1 || [ -x "$$(postgres_bin)/psql" ]; }
@@ -177,6 +189,10 @@ look_for() {
         if ! has_chromium; then
           packages="$$packages chromium" casks="$$casks chromium"
         fi ;;
+      jdk)
+        if ! has_jdk; then
+          packages="$$packages default-jdk-headless maven" formulas="$$formulas maven"
+        fi ;;
       go)
         # What distributions package is usually older.
         if ! has_go; then
@@ -249,7 +265,7 @@ demo: ## Runs the example shop on a database of its own; KEEP=1 stays up afterwa
 	$(CARGO) run --locked --profile demo -p tidings-example-shop$(if $(KEEP), -- --keep)
 
 test: ## Checks everything: lints, documentation, all tests, queries
-	$(RUN) need rust postgres pgbouncer psql python node chromium go
+	$(RUN) need rust postgres pgbouncer psql python node chromium go jdk
 	@$(MAKE) --no-print-directory lint
 	$(CARGO) build --locked -p tidings-cli
 	$(CARGO) test --locked --workspace -- $(LONELY_TESTS:%=--skip %)
@@ -261,7 +277,7 @@ test-rust: ## Runs the tests that need Rust and PostgreSQL alone
 	$(RUN) need rust postgres
 	$(CARGO) build --locked -p tidings-cli
 	$(CARGO) test --locked --workspace -- $(POOLER_TESTS) $(LANGUAGE_TESTS:%=--skip %) $(BROWSER_TESTS:%=--skip %) \
-	  $(NETWORK_TESTS:%=--skip %)
+	  $(NETWORK_TESTS:%=--skip %) $(KAFKA_TESTS:%=--skip %)
 
 lint: ## Checks format, lints and documentation; a warning is an error
 	$(RUN) need rust

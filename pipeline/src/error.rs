@@ -182,6 +182,11 @@ impl Error {
         Self::Spool(source)
     }
 
+    #[cfg(feature = "kafka")]
+    pub(crate) fn broker(doing: &'static str) -> impl Fn(rdkafka::error::KafkaError) -> Self {
+        move |source| Self::Broker { doing, source }
+    }
+
     /// Returns whether the same may work later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -201,7 +206,7 @@ impl Error {
             Self::Fenced { .. } => true,
             Self::Unanswered { source, .. } => tidings::error::is_transient(source),
             #[cfg(feature = "kafka")]
-            Self::Broker { .. } => true,
+            Self::Broker { source, .. } => crate::log::kafka::is_transient(source),
             Self::Unheld(error) => error.is_transient(),
         }
     }

@@ -11,6 +11,8 @@
 
 mod appender;
 pub mod conformance;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
 pub mod postgres;
 
@@ -18,6 +20,8 @@ use std::{fmt, future::Future};
 
 use chrono::{DateTime, Utc};
 
+#[cfg(feature = "kafka")]
+pub use self::kafka::Kafka;
 pub use self::{appender::Appender, memory::Memory, postgres::Postgres};
 
 use crate::{

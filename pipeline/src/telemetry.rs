@@ -2,6 +2,9 @@
 //!
 //! Nothing that a client has sent is in them, and nothing is logged per event.
 
+#[cfg(feature = "kafka")]
+mod kafka;
+
 use std::error::Error as StdError;
 
 use crate::{
@@ -9,6 +12,9 @@ use crate::{
     dedup::{BadBlob, Evicted},
     log::Change,
 };
+
+#[cfg(feature = "kafka")]
+pub(crate) use self::kafka::*;
 
 /// An error with what it comes from, as one sentence.
 fn chain(error: &Error) -> String {

@@ -1,3 +1,4 @@
 //! The logs of the pipeline, each against its real server.
 
+mod kafka;
 mod postgres;

@@ -3,6 +3,7 @@
 //! * [`Server`] and [`Database`]: one Postgres per test binary, one database per test.
 //! * [`Pooler`]: `PgBouncer` in transaction mode before a database.
 //! * [`Receiver`]: a webhook endpoint that answers by a script and remembers everything.
+//! * [`Kafka`](kafka::Kafka): a broker that can be killed and started again.
 //! * [`Proxy`]: a cable to a server that can be cut at the worst moment.
 //! * [`Toxiproxy`](toxiproxy::Toxiproxy): a network that is slow, narrow, chopped or half-open.
 //! * [`s3`]: an object store, and a proxy before it that answers in its stead.
@@ -22,6 +23,7 @@
 mod book;
 pub mod clock;
 mod database;
+pub mod kafka;
 mod pooler;
 mod process;
 mod proxy;

@@ -80,6 +80,12 @@ impl Toxiproxy {
 }
 
 impl Toxic<'_> {
+    /// Returns the port of the proxy.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Returns the URL with this proxy's port in place of the server's.
     #[must_use]
     pub fn url(&self, server_url: &str) -> String {
