@@ -1,7 +1,7 @@
 //! Archives of telemetry that devices hand on while they are offline.
 //!
 //! There are two: the zip of Sunbird's apps, desktops and our browser client, with a manifest and one compressed batch
-//! in each file; and the `.gsa` of older Android apps, an SQLite database with one compressed batch in each row.
+//! in each file; and the `.gsa` of older Android apps, an `SQLite` database with one compressed batch in each row.
 //!
 //! ```text
 //! bytes ──open──▶ Archive ──next──▶ Item { batch, or why it is refused }

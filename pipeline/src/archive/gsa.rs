@@ -1,4 +1,4 @@
-//! The `.gsa` of older Android apps: an SQLite database with a batch in each row.
+//! The `.gsa` of older Android apps: an `SQLite` database with a batch in each row.
 //!
 //! It is read from memory, by a connection that can do nothing else: it writes nothing, attaches nothing, and runs
 //! neither triggers nor views nor functions that the file brings.
@@ -16,7 +16,7 @@ use super::{
     inflate::{self, Budget},
 };
 
-/// What every SQLite database begins with.
+/// What every `SQLite` database begins with.
 pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Where the header says how the file is read and written: 1 with a rollback journal, 2 with a write-ahead log.

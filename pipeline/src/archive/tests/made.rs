@@ -102,7 +102,8 @@ impl Gsa<'_> {
         .unwrap();
         for (mid, batch) in rows {
             let parsed: Value = serde_json::from_str(batch).unwrap();
-            let events = self.events.unwrap_or(parsed["events"].as_array().unwrap().len() as i64);
+            let counted = i64::try_from(parsed["events"].as_array().unwrap().len()).unwrap();
+            let events = self.events.unwrap_or(counted);
             let sql = "insert into processed_telemetry (msg_id, data, event_count, priority) values (?1, ?2, ?3, 1)";
             conn.execute(sql, (mid, gzip(batch.as_bytes()), events)).unwrap();
         }
