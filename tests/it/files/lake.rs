@@ -120,6 +120,14 @@ impl Lake {
         .await;
     }
 
+    /// Returns how many records the sink has not committed.
+    pub(super) async fn pending(&self) -> u64 {
+        let group = format!("sink.{}", self.options.name);
+        let committed = self.log.committed(&group, topic::UNIQUE).await.unwrap();
+        let committed: i64 = committed.into_iter().flatten().sum();
+        self.log.records(topic::UNIQUE).len() as u64 - u64::try_from(committed).unwrap()
+    }
+
     /// Checks that each event of the log is in one of the files that the manifests list, on its day, that they list
     /// what is there, and that nothing else lies there.
     pub(super) fn check(&self) {
@@ -205,7 +213,8 @@ impl Running {
 /// Returns an empty log with the topics of the pipeline.
 pub(super) async fn log() -> Memory {
     let log = Memory::new();
-    log.set_clock("2026-11-23T00:00:00Z".parse().unwrap());
+    // After the database's clock, so that nothing is old already.
+    log.set_clock("2099-01-01T00:00:00Z".parse().unwrap());
     log.prepare(&Layout { partitions: PARTITIONS, ..Layout::default() }.specs()).await.unwrap();
     log
 }

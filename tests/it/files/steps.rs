@@ -57,7 +57,9 @@ async fn die(bucket: &Bucket, database: &Arc<Database>, step: usize, moment: Fau
     }
     running.crash().await;
 
+    let left = lake.pending().await;
     let running = lake.start(store(bucket, &name, None));
+    running.taken(left).await;
     lake.committed(&[5, 5]).await;
     running.stop().await;
     lake.committed(&[6, 6]).await;
