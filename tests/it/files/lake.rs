@@ -139,8 +139,9 @@ impl Lake {
             let dt = manifest["dt"].as_str().unwrap();
             let bytes = self.read(path);
             assert_eq!(manifest["bytes"], bytes.len());
-            let sha256: String =
-                Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+            let hash = Sha256::digest(&bytes);
+            let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            let sha256: String = digits.filter_map(|n| char::from_digit(n.into(), 16)).collect();
             assert_eq!(manifest["sha256"], sha256);
             let mids = mids(path, bytes);
             assert_eq!(manifest["events"], mids.len());
@@ -232,14 +233,15 @@ pub(super) fn store(bucket: &Bucket, folder: &str, port: Option<u16>) -> Store {
 
 fn mids(path: &str, bytes: Bytes) -> Vec<String> {
     let mid = |event: Value| event["mid"].as_str().unwrap().to_owned();
-    if path.ends_with(".parquet") {
+    let ending = path.rsplit('.').next();
+    if ending == Some("parquet") {
         let reader = SerializedFileReader::new(bytes).unwrap();
         let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
         let event = rows.map(|row| row.get_string(15).unwrap().clone());
         return event.map(|event| mid(serde_json::from_str(&event).unwrap())).collect();
     }
     let mut text = String::new();
-    if path.ends_with(".gz") {
+    if ending == Some("gz") {
         GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
     } else {
         zstd::Decoder::new(&bytes[..]).unwrap().read_to_string(&mut text).unwrap();
