@@ -45,7 +45,7 @@ comment on table tidings.telemetry_day is 'What each step and sink has done with
 -- `p_days` has one object for each record and day: `place` of the record in the arrays, counted from 1, and counts.
 -- Called again with the same records it changes nothing.
 create function tidings.project_ledger_v1(
-  p_log text, p_partition int, p_offsets bigint[], p_times timestamptz[], p_entries text[], p_days json
+  p_log text, p_partition int, p_offsets bigint[], p_times timestamptz[], p_entries text[], p_days jsonb
 ) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -64,7 +64,7 @@ begin
   select d.day, d.step, d.sink, sum(d.batches), sum(d.batches_failed), sum(d.bytes_failed), sum(d.received),
     sum(d.passed), sum(d.taken), sum(d.derived), sum(d.unique_events), sum(d.duplicate), sum(d.failed),
     sum(d.filtered), sum(d.collision), sum(d.stored), sum(d.already_there), sum(d.rejected)
-  from json_to_recordset(p_days) as d (place int, day date, step text, sink text, batches bigint,
+  from jsonb_to_recordset(p_days) as d (place int, day date, step text, sink text, batches bigint,
     batches_failed bigint, bytes_failed bigint, received bigint, passed bigint, taken bigint, derived bigint,
     unique_events bigint, duplicate bigint, failed bigint, filtered bigint, collision bigint, stored bigint,
     already_there bigint, rejected bigint)
