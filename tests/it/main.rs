@@ -29,4 +29,5 @@ mod relay;
 mod report;
 mod retention;
 mod routing;
+mod search;
 mod sinks;
