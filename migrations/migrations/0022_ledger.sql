@@ -1,8 +1,8 @@
 -- The accounting of telemetry: what the pipeline's steps and sinks have done, added up by day.
 -- Why: the ledger is a topic, written in the transactions of what it counts; here its records are added up, each once,
 -- so that a day can be asked for without reading the topic.
--- Who is affected: nobody yet, all tables are new. A role that runs a pipeline needs execute on project_ledger_v1 and
--- prune_ledger_v1; who asks needs it on telemetry_days_v1 and telemetry_entries_v1.
+-- Who is affected: nobody yet, all tables are new. A role that runs a pipeline needs execute on project_ledger_v1,
+-- prune_ledger_v1 and telemetry_levels_v1; who asks needs it on telemetry_days_v1 and telemetry_entries_v1.
 -- Locks: none that matter.
 
 create table tidings.telemetry_ledger (
@@ -119,6 +119,14 @@ begin
   get diagnostics v_gone = row_count;
   return v_gone;
 end
+$$;
+
+-- telemetry_levels: the levels that were in force, each with the moment until which, in milliseconds since 1970.
+create function tidings.telemetry_levels_v1() returns table (until_ms bigint, level text)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select case when l.until = 'infinity' then 9223372036854775807
+    else (extract(epoch from l.until) * 1000)::bigint end, l.level
+  from tidings.level l
 $$;
 
 revoke execute on all functions in schema tidings from public;

@@ -16,6 +16,7 @@ mod hop;
 pub mod identity;
 pub mod inspect;
 pub mod ledger;
+pub mod level;
 pub mod log;
 pub mod lookup;
 pub mod path;

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgConnection, postgres::types::PgInterval};
+use tidings_analytics::Level;
 
-use crate::{Error, Result};
+use crate::{Error, Result, level::History};
 
 /// A record of the ledger that is to be added up.
 #[derive(Debug, Default)]
@@ -113,6 +114,23 @@ pub(crate) async fn prune_ledger(conn: &mut PgConnection, age: Duration) -> Resu
         .fetch_one(conn)
         .await
         .map_err(Error::unanswered("forget old records of the ledger"))
+}
+
+/// A level, and until when it was in force.
+#[derive(Debug)]
+struct LevelRow {
+    until_ms: i64,
+    level: String,
+}
+
+pub(crate) async fn read_levels(conn: &mut PgConnection) -> Result<History> {
+    let rows = sqlx::query_file_as!(LevelRow, "src/queries/read_levels.sql")
+        .fetch_all(conn)
+        .await
+        .map_err(Error::unanswered("read the levels"))?;
+    // A word of a later version is taken for the most careful one.
+    let level = |row: LevelRow| (row.until_ms, row.level.parse().unwrap_or(Level::Off));
+    Ok(History::new(rows.into_iter().map(level).collect()))
 }
 
 fn interval(duration: Duration) -> PgInterval {

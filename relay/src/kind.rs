@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use tidings_analytics::Level;
+use tidings_pipeline::level::required;
 
 /// What of an event decides.
 #[derive(Deserialize)]
@@ -20,26 +21,6 @@ pub(crate) fn level(event: &RawValue) -> Level {
     let eid = event.eid.as_ref().and_then(Value::as_str).unwrap_or_default();
     let part = event.edata.as_ref().and_then(|edata| edata.get("type")).and_then(Value::as_str);
     required(eid, part)
-}
-
-/// Returns the lowest level of a kind; `part` is the type inside of it.
-pub(crate) fn required(eid: &str, part: Option<&str>) -> Level {
-    match (eid, part) {
-        // What keeps an installation safe.
-        ("ERROR" | "AUDIT", _) => Level::Security,
-        // What is used at all.
-        ("START" | "END" | "IMPRESSION" | "HEARTBEAT" | "LOG" | "METRICS", _) => Level::Basic,
-        // Counts of where a mouse moves.
-        ("INTERACT", Some("MOUSE")) => Level::Full,
-        // How it is used.
-        (
-            "SUMMARY" | "INTERRUPT" | "INTERACT" | "SEARCH" | "SHARE" | "FEEDBACK" | "ASSESS"
-            | "RESPONSE",
-            _,
-        ) => Level::Enhanced,
-        // What may have anything in it.
-        _ => Level::Full,
-    }
 }
 
 #[cfg(test)]

@@ -101,6 +101,7 @@ impl<L: Log> Refine<L> {
                 key: record.key.clone(),
                 now: self.now,
                 snapshot: &self.gear.snapshot,
+                levels: &self.gear.levels,
             };
             let before = outputs.len();
             let refined = super::caught(|| {

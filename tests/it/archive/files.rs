@@ -3,6 +3,13 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use tidings_pipeline::{
+    Log as _,
+    archive::{Archive, Limits},
+    log::Memory,
+    topic::{self, Layout},
+};
+use tidings_relay::archive::Import;
 use tidings_tests::{Database, Temporary};
 
 use super::made;
@@ -89,4 +96,30 @@ async fn what_is_refused_is_said_and_is_a_failure() {
     let ran = import(&database, &folder, &["bad.zip", "--channel", "nobody"]).await;
     ran.refused(3, "there is no channel `nobody`");
     import(&database, &folder, &[]).await.refused(2, "FILE");
+}
+
+#[tokio::test]
+async fn archive_goes_to_a_log_outside_of_the_database_as_well() {
+    let (database, log) = (Database::new().await, Memory::new());
+    log.prepare(&Layout { partitions: 2, ..Layout::default() }.specs()).await.unwrap();
+    let batch = made::of_app("m1", "phone", &["a"]);
+    let archive = made::of("", &[("m1", &batch)]);
+    let mut conn = database.pool().acquire().await.unwrap();
+    for _ in 0..2 {
+        let opened = Archive::open(archive.clone().into(), Limits::default()).unwrap();
+        let mut import = Import::begin(&mut conn, opened, "anonymous", "ann").await.unwrap();
+        while import.gather().await.unwrap() {
+            assert_eq!(import.write_to(&log).await.unwrap(), 1);
+        }
+        assert_eq!(import.report().accepted, 1);
+    }
+    // It is there twice: what such a log has is known to the pipeline alone.
+    let records = log.records(topic::RAW);
+    assert_eq!(records.len(), 2);
+    for record in records {
+        assert_eq!(
+            (&*record.value, record.headers.get("importer")),
+            (batch.as_bytes(), Some("ann"))
+        );
+    }
 }

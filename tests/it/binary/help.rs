@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(crate) const COMMANDS: [&str; 70] = [
+pub(crate) const COMMANDS: [&str; 78] = [
     "",
     "up",
     "worker",
@@ -63,6 +63,14 @@ pub(crate) const COMMANDS: [&str; 70] = [
     "sink add",
     "telemetry",
     "telemetry import",
+    "telemetry account",
+    "telemetry failed",
+    "telemetry failed list",
+    "telemetry failed show",
+    "telemetry failed replay",
+    "telemetry where",
+    "telemetry reprocess",
+    "pipeline",
     "level",
     "report",
     "report show",

@@ -88,9 +88,9 @@ async fn prepare(log: &Postgres, topics: &[(&'static str, i32)]) {
     log.prepare(&specs).await.unwrap();
 }
 
-const fn spec(name: &'static str, partitions: i32, days: u64) -> Spec {
+fn spec(name: &'static str, partitions: i32, days: u64) -> Spec {
     let retention = Duration::from_hours(24 * days);
-    Spec { name, partitions, retention, record_bytes_max: 6 << 20, append_time: true }
+    Spec { name: name.into(), partitions, retention, record_bytes_max: 6 << 20, append_time: true }
 }
 
 fn output(topic: &'static str, partition: i32, value: impl Display) -> Output {

@@ -110,14 +110,13 @@ async fn import(
     let mut import = Import::begin(&mut tx, archive, to.channel, to.who).await?;
     tx.rollback().await.context("end a transaction")?;
     while import.gather().await? {
-        let done = match to.log {
-            Some(log) => import.write_to(log).await?,
-            None => {
-                let mut tx = database.begin().await?;
-                let done = import.write(&mut tx).await?;
-                tx.commit().await.context("write to the raw log")?;
-                done
-            }
+        let done = if let Some(log) = to.log {
+            import.write_to(log).await?
+        } else {
+            let mut tx = database.begin().await?;
+            let done = import.write(&mut tx).await?;
+            tx.commit().await.context("write to the raw log")?;
+            done
         };
         progress.reach(done as u64);
     }
@@ -155,14 +154,17 @@ impl Imported {
             let problem = self.problem.as_ref().map(ToString::to_string).unwrap_or_default();
             return vec![format!("{name}: refused: {problem}")];
         };
-        let Report { accepted, repeated, filtered, refused, .. } = report;
-        let mut said = format!("{name}: {accepted} events accepted, {repeated} were there before");
-        if *filtered > 0 {
-            said += &format!(", {filtered} are above the level");
-        }
-        if *refused > 0 {
-            said += &format!(", {refused} batches refused");
-        }
+        let counts = [
+            (report.accepted, "events accepted"),
+            (report.repeated, "were there before"),
+            (report.filtered, "are above the level"),
+            (report.refused, "batches refused"),
+        ];
+        let said = counts.iter().enumerate();
+        // The first two are the answer, whatever they are.
+        let said = said.filter(|(place, (count, _))| *place < 2 || *count > 0);
+        let said: Vec<_> = said.map(|(_, (count, what))| format!("{count} {what}")).collect();
+        let said = format!("{name}: {}", said.join(", "));
         let mut lines = vec![said];
         lines.extend(report.notes.iter().map(|note| format!("  note: {note}")));
         lines.extend(report.items.iter().flat_map(item_lines));

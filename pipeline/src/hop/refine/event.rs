@@ -1,8 +1,9 @@
 //! What becomes of one event.
 //!
 //! ```text
-//! check event ─▶ fingerprint ─▶ dedup ─▶ redact ─▶ enrich ─▶ route ─▶ unique
-//!      └─ failed      └─ duplicate  └─ failed   └─ failed
+//! check event ─▶ level ─▶ dedup ─▶ redact ─▶ enrich ─▶ route ─▶ unique
+//!   └─ failed     │         └─ duplicate └─ failed  └─ failed
+//!                 └─ filtered
 //! ```
 //!
 //! It is noted as seen only when it goes on: what failed is corrected, and comes again under the same id.
@@ -16,6 +17,7 @@ use crate::{
     dedup::{Dedup, Mark, Verdict},
     enrich::Stamp,
     identity::{self, Fingerprint, Key, Scratch},
+    level::History,
     lookup::Snapshot,
     provenance::Provenance,
     reason::Reason,
@@ -42,6 +44,8 @@ pub(super) struct Meeting<'a> {
     pub(super) now: DateTime<Utc>,
     /// The rows of look-ups.
     pub(super) snapshot: &'a Snapshot,
+    /// The levels that were in force.
+    pub(super) levels: &'a History,
 }
 
 /// Where an event has stopped, and why.
@@ -121,6 +125,9 @@ fn go(
     let fingerprint = Fingerprint::of(&event, scratch);
     let checked = check::check(&mut event, meeting.provenance)
         .map_err(|reasons| (Stage::CheckEvent, reasons))?;
+    if !meeting.levels.permits(&event, meeting.provenance.syncts) {
+        return Ok(Refined::Filtered);
+    }
     let mark = mark(&checked.mid, meeting.device, &fingerprint);
     let verdict = dedup.judge(meeting.partition, mark, meeting.now);
     if verdict == Verdict::Duplicate {

@@ -1,17 +1,25 @@
 //! The steps with what they look up.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Record, Result, bundle, check, hop,
+    Error, Record, Result, bundle, check, hop,
+    level::History,
     lookup::{Keys, Loader, Snapshot},
     provenance::Provenance,
     steps::Steps,
+    store,
     value::Value,
 };
+
+/// How long the levels are believed that were read.
+const LEVELS_KNOWN: Duration = Duration::from_secs(1);
 
 /// The steps with what they look up.
 #[derive(Debug)]
@@ -19,29 +27,43 @@ pub(crate) struct Gear {
     pub(super) steps: Arc<Steps>,
     /// The rows of the batch at hand.
     pub(super) snapshot: Snapshot,
+    /// The levels that were in force.
+    pub(super) levels: History,
     loading: Option<Loading>,
 }
 
 #[derive(Debug)]
 struct Loading {
-    loader: Loader,
+    loader: Option<Loader>,
     pool: PgPool,
     shutdown: CancellationToken,
+    levels_read_at: Option<Instant>,
 }
 
 impl Gear {
-    /// Returns the steps; without a database nothing is looked up.
+    /// Returns the steps; without a database nothing is looked up, and every level is permitted.
     pub(crate) fn new(steps: Arc<Steps>, database: Option<(PgPool, CancellationToken)>) -> Self {
-        let loading = database.filter(|_| !steps.lookups().is_empty()).map(|(pool, shutdown)| {
-            Loading { loader: Loader::new(Arc::clone(steps.lookups())), pool, shutdown }
+        let lookups = steps.lookups();
+        let loader = || (!lookups.is_empty()).then(|| Loader::new(Arc::clone(lookups)));
+        let loading = database.map(|(pool, shutdown)| Loading {
+            loader: loader(),
+            pool,
+            shutdown,
+            levels_read_at: None,
         });
-        Self { steps, snapshot: Snapshot::default(), loading }
+        Self { steps, snapshot: Snapshot::default(), levels: History::default(), loading }
     }
 
     /// Fetches the rows for the events of these records; returns whether to go on, which is not so if the shutdown has
     /// come while rows were waited for: nothing may be taken for missing then.
     pub(super) async fn load(&mut self, records: &[Record]) -> Result<bool> {
-        let Some(Loading { loader, pool, shutdown }) = &mut self.loading else { return Ok(true) };
+        let Some(loading) = &mut self.loading else { return Ok(true) };
+        if let Some(levels) = loading.levels().await? {
+            self.levels = levels;
+        }
+        let Loading { loader: Some(loader), pool, shutdown, .. } = loading else {
+            return Ok(true);
+        };
         let mut keys = Vec::new();
         for record in records {
             let Some(provenance) = Provenance::of_events(record) else { continue };
@@ -56,6 +78,20 @@ impl Gear {
         };
         self.snapshot = snapshot;
         Ok(true)
+    }
+}
+
+impl Loading {
+    /// Reads the levels, unless that was done a moment ago.
+    async fn levels(&mut self) -> Result<Option<History>> {
+        if self.levels_read_at.is_some_and(|at| at.elapsed() < LEVELS_KNOWN) {
+            return Ok(None);
+        }
+        let doing = "connect to the database";
+        let mut conn = self.pool.acquire().await.map_err(Error::unanswered(doing))?;
+        let levels = store::read_levels(&mut conn).await?;
+        self.levels_read_at = Some(Instant::now());
+        Ok(Some(levels))
     }
 }
 
