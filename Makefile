@@ -256,8 +256,8 @@ help: ## Lists the targets
 
 demo: ## Runs the example shop on a database of its own; KEEP=1 stays up afterwards
 	$(RUN) want chromium; need rust postgres
-	$(CARGO) build --locked --profile demo -p tidings-cli -p tidings-example-shop
-	$(CARGO) run --locked --profile demo -p tidings-example-shop$(if $(KEEP), -- --keep)
+	$(CARGO) build --locked --profile demo --no-default-features -p tidings-cli -p tidings-example-shop
+	$(CARGO) run --locked --profile demo --no-default-features -p tidings-example-shop$(if $(KEEP), -- --keep)
 
 test: ## Checks everything: lints, documentation, all tests, queries
 	$(RUN) need rust postgres pgbouncer psql python node chromium go jdk

@@ -17,6 +17,7 @@ pub(crate) mod sink;
 pub(crate) mod subscriber;
 pub(crate) mod telemetry;
 pub(crate) mod template;
+pub(crate) mod up;
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -51,12 +52,12 @@ pub(crate) struct Arguments {
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run everything: the embedded database, its schema, and a worker
+    /// Run everything: the embedded database, its schema, a worker, and the telemetry pipeline
     ///
     /// The database lives in the folder --data and is kept between runs; with `DATABASE_URL`, that database is used
     /// instead.
     /// Ctrl-C lets what is in flight finish; a second one stops at once.
-    Up(serve::Serve),
+    Up(up::Up),
     /// Run a worker on the database of `DATABASE_URL`
     ///
     /// Any number of workers share the work and take over from each other.

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use tidings_analytics::Level;
-use tidings_pipeline::level::required;
+pub(crate) use tidings_pipeline::level::required;
 
 /// What of an event decides.
 #[derive(Deserialize)]

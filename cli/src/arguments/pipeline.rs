@@ -51,6 +51,19 @@ pub(crate) struct LogChoice {
     pub(crate) kafka_properties: Vec<(String, String)>,
 }
 
+impl LogChoice {
+    /// Returns the log in the database.
+    pub(crate) fn database() -> Self {
+        Self {
+            kind: LogKind::Postgres,
+            kafka_brokers: None,
+            prefix: String::new(),
+            kafka_replication: None,
+            kafka_properties: Vec::new(),
+        }
+    }
+}
+
 /// Where a log is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// What the pipeline borrows of the database: its members, the ledger and the sinks.
-const CONNECTIONS: u32 = 12;
+pub(super) const CONNECTIONS: u32 = 12;
 
 /// What runs where.
 #[derive(Debug, Serialize)]
@@ -126,7 +126,15 @@ impl Service {
         (log, pool): (&TelemetryLog, &PgPool),
         keys: Option<Arc<HashKeys>>,
     ) -> Result<Self> {
-        on_log!(log, log => Self::start_on(context, (work, members), (log.clone(), pool), keys).await)
+        let service = on_log!(
+            log,
+            log => Self::start_on(context, (work, members), (log.clone(), pool), keys).await
+        )?;
+        if let TelemetryLog::Postgres(log) = log {
+            let (log, shutdown) = (log.clone(), service.shutdown());
+            tokio::spawn(async move { log.keep(shutdown).await });
+        }
+        Ok(service)
     }
 
     async fn start_on<L: Log>(

@@ -1,4 +1,4 @@
-//! `tidings up`: the database, its schema and a worker in one process.
+//! `tidings up`: the database, its schema, a worker and the telemetry pipeline in one process.
 
 mod server;
 
@@ -11,9 +11,16 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use self::server::Server;
-use super::serve::{self, KINDS, Service};
+use super::{
+    pipeline,
+    serve::{self, KINDS, Service},
+};
 use crate::{
-    arguments::serve::{Serve, Session},
+    arguments::{
+        pipeline::{LogChoice, Work},
+        serve::{Serve, Session},
+        up::Up,
+    },
     connection::{
         Place,
         file::{self, Running, Written},
@@ -23,6 +30,7 @@ use crate::{
     schema,
     signals::Signals,
     telemetry,
+    telemetry_log::TelemetryLog,
 };
 
 /// What runs where.
@@ -33,6 +41,8 @@ struct Started {
     database: Database,
     key: Key,
     worker: String,
+    /// The sinks of the pipeline; `None` where it is left out.
+    pipeline: Option<Vec<String>>,
     kinds: &'static [&'static str],
 }
 
@@ -60,6 +70,7 @@ struct Key {
 /// Everything that has been started, in the order in which it stops.
 struct Everything {
     service: Service,
+    pipeline: Option<pipeline::Service>,
     connection_file: Option<Written>,
     started: Started,
 }
@@ -68,7 +79,7 @@ struct Everything {
 const GITIGNORE: &str = "# Made by `tidings up`: data, password and key of this machine.\n*\n";
 
 /// Runs everything until a signal asks it to end.
-pub(crate) async fn run(context: &Context, serve: &Serve) -> Result<()> {
+pub(crate) async fn run(context: &Context, up: &Up) -> Result<()> {
     let mut signals = Signals::listen()?;
     let mut server = tokio::select! {
         server = Server::start(context) => server?,
@@ -77,7 +88,7 @@ pub(crate) async fn run(context: &Context, serve: &Serve) -> Result<()> {
             return Ok(());
         }
     };
-    let outcome = work(context, serve, &mut server, &mut signals).await;
+    let outcome = work(context, up, &mut server, &mut signals).await;
     // The server stops whatever came before; the first error is the one that counts.
     let stopped = server.stop(&outcome).await;
     outcome.and(stopped)
@@ -86,12 +97,12 @@ pub(crate) async fn run(context: &Context, serve: &Serve) -> Result<()> {
 /// Works on a database that runs, and drains.
 async fn work(
     context: &Context,
-    serve: &Serve,
+    up: &Up,
     server: &mut Server,
     signals: &mut Signals,
 ) -> Result<()> {
     let everything = tokio::select! {
-        everything = start(context, serve, server) => everything?,
+        everything = start(context, up, server) => everything?,
         signal = signals.next() => {
             telemetry::stopped_early(signal);
             return Ok(());
@@ -101,19 +112,44 @@ async fn work(
     // One future for both, so that a signal does not stop a server that is just being started again.
     let keep_running = server.keep_running(context);
     tokio::pin!(keep_running);
+    let ending = everything.pipeline.as_ref().map(pipeline::Service::shutdown);
+    let refining = async {
+        match everything.pipeline {
+            Some(pipeline) => pipeline.finished().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(refining);
     let signal = tokio::select! {
         signal = signals.next() => signal,
         lost = &mut keep_running => return lost,
+        // It does not end by itself, unless a person has to look at something.
+        ended = &mut refining => return ended,
     };
     // Commands beside us find nobody from now on.
     drop(everything.connection_file);
+    let refined = async {
+        match ending {
+            Some(ending) => {
+                ending.cancel();
+                refining.await
+            }
+            None => Ok(()),
+        }
+    };
+    let drained = async {
+        let (drained, refined) =
+            tokio::join!(everything.service.drain(context, signal, signals), refined);
+        drained.and(refined)
+    };
     tokio::select! {
-        drained = everything.service.drain(context, signal, signals) => drained,
+        drained = drained => drained,
         lost = &mut keep_running => lost,
     }
 }
 
-async fn start(context: &Context, serve: &Serve, server: &Server) -> Result<Everything> {
+async fn start(context: &Context, up: &Up, server: &Server) -> Result<Everything> {
+    let serve = &up.serve;
     let place = Place::at(server.url())?;
     // Behind a pooler the schema is somebody else's business: migrating needs a session of its own.
     if server.embedded().is_some() || serve.session == Session::Direct {
@@ -124,12 +160,26 @@ async fn start(context: &Context, serve: &Serve, server: &Server) -> Result<Ever
     keep_out_of_repositories(&context.global.data)?;
     let keys = context.keys_or_make()?;
     let service = Service::start(context, serve, &place, Some(&keys)).await?;
+    let pipeline = if up.no_pipeline { None } else { Some(refine(context, up, &place).await?) };
     let running = Running { url: server.url().to_owned(), pid: std::process::id() };
     let embedded = server.embedded();
     let connection_file =
         embedded.map(|_| file::write(&context.global.data, &running)).transpose()?;
+    let sinks = pipeline.as_ref().map(|pipeline| pipeline.sinks.clone());
     let started = Started::new(context, serve, (server, &place), &keys)?;
-    Ok(Everything { service, connection_file, started })
+    let started = Started { pipeline: sinks, ..started };
+    Ok(Everything { service, pipeline, connection_file, started })
+}
+
+/// Starts the pipeline on the log in the database; its files go to a folder beside the data where nothing else is said.
+async fn refine(context: &Context, up: &Up, place: &Place) -> Result<pipeline::Service> {
+    let folder = || context.global.data.join("telemetry").display().to_string();
+    let work = Work { files: up.work.files.clone().or_else(|| Some(folder())), ..up.work.clone() };
+    let pool = place.pool(pipeline::CONNECTIONS, up.serve.session == Session::Pooled).await?;
+    let (choice, host) = (LogChoice::database(), serve::name(&up.serve));
+    let log = TelemetryLog::choose(&choice, place, (&pool, up.serve.session, &host))?;
+    let keys = pipeline::hash_keys(context, None)?;
+    Box::pin(pipeline::Service::start(context, (&work, 1), (&log, &pool), keys)).await
 }
 
 fn keep_out_of_repositories(data: &Path) -> Result<()> {
@@ -169,6 +219,7 @@ impl Started {
             database: Database { place: place.shown(), embedded },
             key: Key { id: keys.id().to_string(), source: keys.source.clone() },
             worker: serve::name(serve),
+            pipeline: None,
             kinds: KINDS,
         })
     }
@@ -193,6 +244,7 @@ impl Started {
         sheet
             .field("key", format!("{} from {}", key.id, key.source))
             .field("worker", format!("{worker}, for subscribers of the kinds {}", KINDS.join(", ")))
+            .maybe("telemetry", self.pipeline.as_ref().map(|sinks| sinks.join(", ")))
             .field("stop", "Ctrl-C lets what is in flight finish; a second one stops at once")
     }
 }
