@@ -25,8 +25,8 @@ BROWSER_TESTS := browser:: clients::
 # Tests that need Go, which builds toxiproxy for them.
 NETWORK_TESTS := toxiproxy::
 
-# Tests that need a JDK with Maven, which fetches Kafka for them.
-KAFKA_TESTS := log::kafka
+# Tests that need a JDK with Maven, which fetches Kafka and OpenSearch for them.
+JAVA_TESTS := log::kafka search::
 
 # Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; or they wait
 # for a browser, which gets little of a machine that tests something else.
@@ -98,9 +98,9 @@ has_go() {
   [ "$${minor:-0}" -ge 24 ]
 }
 
-# Kafka 4 runs on Java 17 and later; Maven fetches it.
+# Kafka 4 and OpenSearch run on Java 17 and later; Maven fetches them, and javac builds what starts a node.
 has_jdk() {
-  command -v mvn >/dev/null 2>&1 || return 1
+  command -v mvn >/dev/null 2>&1 && command -v javac >/dev/null 2>&1 || return 1
   java=java
   if [ -x "$${JAVA_HOME:-}/bin/java" ]; then java=$$JAVA_HOME/bin/java; fi
   major=$$("$$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p')
@@ -191,12 +191,7 @@ look_for() {
         fi ;;
       jdk)
         if ! has_jdk; then
-          packages="$$packages default-jdk-headless maven" formulas="$$formulas maven"
-        fi ;;
-      go)
-        # What distributions package is usually older.
-        if ! has_go; then
-          go="Go 1.24 or later:  https://go.dev/dl, or brew install go"
+          packages="$$packages default-jdk-headless maven" formulas="$$formulas openjdk maven"
         fi ;;
     esac
   done
@@ -277,7 +272,7 @@ test-rust: ## Runs the tests that need Rust and PostgreSQL alone
 	$(RUN) need rust postgres
 	$(CARGO) build --locked -p tidings-cli
 	$(CARGO) test --locked --workspace -- $(POOLER_TESTS) $(LANGUAGE_TESTS:%=--skip %) $(BROWSER_TESTS:%=--skip %) \
-	  $(NETWORK_TESTS:%=--skip %) $(KAFKA_TESTS:%=--skip %)
+	  $(NETWORK_TESTS:%=--skip %) $(JAVA_TESTS:%=--skip %)
 
 lint: ## Checks format, lints and documentation; a warning is an error
 	$(RUN) need rust

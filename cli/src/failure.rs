@@ -164,6 +164,9 @@ fn of_relay(error: &tidings_relay::Error) -> Option<Judgement> {
         | E::BadScriptOption { .. }
         | E::NoTls { .. } => Some((Exit::Refused, None)),
         E::NoSuchKey { .. } => Some((Exit::NotFound, Some("list them with `tidings key list`"))),
+        E::NoSuchChannel { .. } => {
+            Some((Exit::NotFound, Some("list them with `tidings channel list`")))
+        }
         _ => None,
     }
 }

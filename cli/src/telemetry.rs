@@ -106,3 +106,9 @@ pub(crate) fn secrets_closed(count: usize, first: &anyhow::Error) {
         "the secrets of {count} subscribers cannot be opened, and their deliveries wait; is TIDINGS_KEY or the key file another one?"
     );
 }
+
+pub(crate) fn no_topic(error: &anyhow::Error) {
+    tracing::warn!(
+        "the relay cannot write telemetry yet, and tells clients to come again: {error:#}"
+    );
+}

@@ -127,7 +127,7 @@ $$;
 
 -- store_plan: stores a plan with its files, unless there is one that begins at the same offset; answers with the one
 -- that is there now. Answers without a plan if it would leave a gap or begin within another one.
-create function tidings.store_plan_v1(p_sink text, p_topic_id text, p_partition int, p_plan json) returns json
+create function tidings.store_plan_v1(p_sink text, p_topic_id text, p_partition int, p_plan jsonb) returns json
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_first bigint := (p_plan->>'first')::bigint;
@@ -148,7 +148,7 @@ begin
     returning plan_id into v_plan_id;
     insert into tidings.telemetry_file (plan_id, dt, name, generation, events, bytes, sha256)
     select v_plan_id, f.dt, f.name, f.generation, f.events, f.bytes, decode(f.sha256, 'hex')
-    from json_to_recordset(p_plan->'files')
+    from jsonb_to_recordset(p_plan->'files')
       as f (dt date, name text, generation int, events bigint, bytes bigint, sha256 text)
     where v_plan_id is not null;
   end if;

@@ -80,6 +80,13 @@ pub enum Error {
         #[source]
         source: rdkafka::error::KafkaError,
     },
+    /// The HTTP client of a sink cannot be set up.
+    #[error("prepare the HTTP client of a sink; check the trusted certificates")]
+    Http {
+        /// What is wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A URL that no object store can be opened by.
     #[error("open the object store {url}: {reason}")]
     BadStore {
@@ -196,6 +203,7 @@ impl Error {
             | Self::NoSuchPartition { .. }
             | Self::Lapsed { .. }
             | Self::Setting { .. }
+            | Self::Http { .. }
             | Self::BadStore { .. }
             | Self::OtherContent { .. }
             | Self::OutOfPlan { .. }

@@ -3,9 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what does not hold has to stop the fuzzer")]
 
+mod archive;
 mod event;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::event::events;
+pub use self::{
+    archive::{gsa, zip},
+    event::events,
+};

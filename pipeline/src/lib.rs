@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod archive;
 pub mod bundle;
 pub mod check;
 pub mod condition;

@@ -21,7 +21,6 @@ use crate::{
     log::Limits,
     lookup::Loader,
     steps::Steps,
-    telemetry,
     topic::{self, Layout},
 };
 
@@ -149,8 +148,7 @@ impl<L: Log> Builder<L> {
             ledger::project::prune(&pool, age, &ended).await;
             Ok(())
         });
-        for (name, sink) in self.sinks {
-            telemetry::sink_started(&name);
+        for (_, sink) in self.sinks {
             tasks.spawn(sink(self.log.clone(), shutdown.clone()));
         }
         Ok(Running { tasks, shutdown })

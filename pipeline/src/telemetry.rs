@@ -5,12 +5,12 @@
 #[cfg(feature = "kafka")]
 mod kafka;
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, time::Duration};
 
 use crate::{
     Error,
     dedup::{BadBlob, Evicted},
-    log::Change,
+    log::{Change, Position},
 };
 
 #[cfg(feature = "kafka")]
@@ -87,8 +87,9 @@ pub(crate) fn panicked(step: &str, partition: i32, offset: i64) {
     );
 }
 
-pub(crate) fn sink_started(sink: &str) {
-    tracing::info!(sink, "the sink {sink} has started");
+/// A sink knows whom it talks to.
+pub(crate) fn sink_started(sink: &str, engine: &str) {
+    tracing::info!(sink.name = sink, engine, "sink {sink} writes to {engine}");
 }
 
 pub(crate) fn unpruned(error: &Error) {
@@ -192,4 +193,67 @@ pub(crate) fn unfetched(group: &str, error: &Error) {
 pub(crate) fn uncommitted(group: &str, error: &Error) {
     let error = chain(error);
     tracing::warn!(group.name = group, %error, "{group} does not know what became of a commit; it asks again");
+}
+
+/// A sink has committed.
+pub(crate) fn sink_committed(sink: &str, positions: &[Position], rejected: usize) {
+    tracing::debug!(
+        sink.name = sink,
+        partitions = positions.len(),
+        rejected,
+        "sink {sink} has committed"
+    );
+}
+
+/// A sink that was waiting has gone on.
+pub(crate) fn sink_goes_on(sink: &str) {
+    tracing::info!(sink.name = sink, "sink {sink} goes on");
+}
+
+/// A service says what only a person can put right; nothing is lost meanwhile.
+pub(crate) fn sink_needs_somebody(sink: &str, reason: &str) {
+    tracing::error!(sink.name = sink, reason, "sink {sink} waits, and loses nothing: {reason}");
+}
+
+/// Another member has taken over, or the log was away.
+pub(crate) fn sink_rejoins(sink: &str, error: &Error, pause: Duration) {
+    let pause_ms = pause.as_millis();
+    tracing::warn!(sink.name = sink, pause_ms, %error, "sink {sink} joins its group again");
+}
+
+/// A service refuses documents; each is in the topic of failed events.
+pub(crate) fn sink_rejected(sink: &str, count: usize, code: &str) {
+    tracing::warn!(sink.name = sink, count, code, "sink {sink} has refused {count} events: {code}");
+}
+
+/// Fewer bytes are sent at once, because more were refused.
+pub(crate) fn sink_narrowed(sink: &str, bytes_max: usize) {
+    tracing::warn!(
+        sink.name = sink,
+        bytes_max,
+        "sink {sink} sends at most {bytes_max} bytes at once from now on"
+    );
+}
+
+/// A service does not take anything for now.
+pub(crate) fn sink_waits(sink: &str, reason: &str) {
+    tracing::warn!(sink.name = sink, reason, "sink {sink} waits: {reason}");
+}
+
+/// An index template was written.
+pub(crate) fn template_installed(sink: &str, template: &str) {
+    tracing::info!(
+        sink.name = sink,
+        template,
+        "sink {sink} has written the index template {template}"
+    );
+}
+
+/// An index template is somebody else's.
+pub(crate) fn template_left(sink: &str, template: &str) {
+    tracing::info!(
+        sink.name = sink,
+        template,
+        "sink {sink} leaves the index template {template} as it is: it is not ours"
+    );
 }

@@ -1,5 +1,7 @@
 //! Reading the body of a request: its type, its encoding, its size and the time that it takes.
 
+use std::time::Duration;
+
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 
@@ -13,6 +15,18 @@ use crate::{
 
 /// How often a body is in memory while it comes: once in the connection's buffers, once as a whole.
 const COPIES: usize = 2;
+
+/// As what archives are sent.
+const ARCHIVES: [&str; 5] = [
+    "application/zip",
+    "application/x-zip-compressed",
+    "application/vnd.sqlite3",
+    "application/x-sqlite3",
+    "application/octet-stream",
+];
+
+/// How many times as long as a batch an archive may take: it is larger, and comes from where the network is bad.
+const ARCHIVE_TIMES: u32 = 4;
 
 /// What a body is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,6 +90,50 @@ pub(crate) async fn read(
         Encoding::Identity => limits.body_bytes_max,
         Encoding::Gzip | Encoding::Deflate => limits.compressed_bytes_max,
     };
+    let body = receive(headers, body, (max, limits.body_timeout), limits, room).await?;
+    Ok((media, inflate(encoding, body, limits, room)?))
+}
+
+/// Reads an archive, which is compressed in itself.
+///
+/// # Errors
+///
+/// As [`read`], by the limits of archives.
+pub(crate) async fn read_archive(
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &Limits,
+    room: &Room,
+) -> Result<Bytes, Refusal> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    if !ARCHIVES.iter().any(|known| known.eq_ignore_ascii_case(essence)) {
+        let message =
+            "the content-type is not taken; send application/zip, or application/octet-stream";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Refusal::new(status, "unsupported_media_type", message));
+    }
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        let message = "an archive is compressed already; send it without content-encoding";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Refusal::new(status, "unsupported_encoding", message));
+    }
+    let bounds = (limits.archive_bytes_max, limits.body_timeout * ARCHIVE_TIMES);
+    let received = receive(headers, body, bounds, limits, room).await;
+    received.map_err(|refusal| match refusal.code {
+        "body_too_large" => limits.archive_too_large(),
+        _ => refusal,
+    })
+}
+
+/// Reads a body of so many bytes at most, in so much time.
+async fn receive(
+    headers: &HeaderMap,
+    body: Incoming,
+    (max, timeout): (usize, Duration),
+    limits: &Limits,
+    room: &Room,
+) -> Result<Bytes, Refusal> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let length: usize = length.and_then(|length| length.parse().ok()).unwrap_or(0);
     if length > max {
@@ -84,11 +142,10 @@ pub(crate) async fn read(
     // Before the first byte: whoever is let in can finish, and many large bodies do not starve each other half-way.
     room.grow(length.saturating_mul(COPIES))?;
     let collected = collect(body, length, max, limits, room);
-    let body = tokio::time::timeout(limits.body_timeout, collected).await.map_err(|_| {
+    tokio::time::timeout(timeout, collected).await.map_err(|_| {
         let message = "the body took too long; send smaller batches";
         Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)
-    })??;
-    Ok((media, inflate(encoding, body, limits, room)?))
+    })?
 }
 
 /// Collects a body for which there is room for `announced` bytes, and asks for more where there are more.
@@ -165,6 +222,30 @@ mod tests {
         assert_eq!(outcome(HeaderMap::new(), "{}".into()).await, Ok("{}".into()));
         let brotli = headers(header::CONTENT_ENCODING, "br");
         assert_eq!(outcome(brotli, "{}".into()).await, Err("unsupported_encoding"));
+    }
+
+    #[tokio::test]
+    async fn archive_is_taken_by_its_own_types_and_size() {
+        let outcome = async |headers: HeaderMap, body: &'static str| {
+            let room = Gate::new(1, 1_000_000).enter().unwrap();
+            let limits = Limits { archive_bytes_max: 8, ..Limits::default() };
+            let read = read_archive(&headers, Body::from(body).into(), &limits, &room).await;
+            read.map_err(|refusal| refusal.code)
+        };
+        for (value, expected) in [
+            ("application/zip", Ok("PK".into())),
+            ("Application/Octet-Stream; x=y", Ok("PK".into())),
+            ("application/json", Err("unsupported_media_type")),
+            ("", Err("unsupported_media_type")),
+        ] {
+            assert_eq!(outcome(headers(header::CONTENT_TYPE, value), "PK").await, expected);
+        }
+        assert_eq!(outcome(HeaderMap::new(), "PK").await, Err("unsupported_media_type"));
+        let zip = || headers(header::CONTENT_TYPE, "application/zip");
+        assert_eq!(outcome(zip(), "123456789").await, Err("archive_too_large"));
+        let mut twice = zip();
+        twice.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        assert_eq!(outcome(twice, "PK").await, Err("unsupported_encoding"));
     }
 
     #[tokio::test]

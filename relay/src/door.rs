@@ -13,7 +13,7 @@ use axum::{
 use tidings_analytics::{HashKeys, Level};
 
 use crate::{
-    Limits, analytics, credential,
+    Limits, analytics, archive, credential,
     gate::{Gate, Room},
     gather::{Entry, Gatherer},
     incoming::Incoming,
@@ -111,6 +111,7 @@ impl Visit {
             Operation::Analytics => analytics::take(&mut self, body).await,
             Operation::Segment(call) => segment::take(&mut self, call, body).await,
             Operation::PostHog => posthog::take(&mut self, body).await,
+            Operation::Archive => archive::take(&mut self, body).await,
             Operation::Telemetry => telemetry_batch::take(&mut self, body).await,
             // Answered before anything is looked at.
             Operation::Operator(_) => {
@@ -168,6 +169,21 @@ impl Visit {
             Refusal::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", message)
                 .retry_after(delay)
         })
+    }
+
+    /// Takes `events` out of the channel's quota, for a request that has passed already.
+    pub(crate) fn owe(&self, channel: &Channel, events: usize) {
+        if let Some(quota) = channel.events_per_minute {
+            self.state.quotas.owe(channel.id, quota, events, Instant::now());
+        }
+    }
+
+    /// Returns the beginning of the key by which this request was let in, as it is listed; nothing without one.
+    pub(crate) fn key_hint(&self) -> Option<String> {
+        let mut keys = credential::of_header(&self.headers);
+        keys.extend(credential::of_query(&self.query, "key"));
+        let key = keys.iter().find(|key| self.snapshot.channel(key).is_some())?;
+        Some(key::hint(key).to_owned())
     }
 
     /// Returns the level at which this request may be collected: none at all where the browser says that its person does

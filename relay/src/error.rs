@@ -44,6 +44,15 @@ pub enum Error {
         /// The id.
         key_id: i32,
     },
+    /// There is no such channel.
+    #[error("there is no channel `{name}`; list the channels, or add it")]
+    NoSuchChannel {
+        /// The name.
+        name: String,
+    },
+    /// The reader of archives has a fault that this one shows.
+    #[error("read the archive: the reader has a fault that this file shows; report it")]
+    UnreadableArchive,
     /// The database cannot store what was sent: a matter of the data, and not of the moment.
     #[error("{doing}: the database cannot store the data")]
     Unstorable {
@@ -89,6 +98,8 @@ impl Error {
             | Self::BadScriptOption { .. }
             | Self::NoTls { .. }
             | Self::NoSuchKey { .. }
+            | Self::NoSuchChannel { .. }
+            | Self::UnreadableArchive
             | Self::Unstorable { .. }
             | Self::Corrupt { .. }
             | Self::SchemaMissing(_) => false,

@@ -94,6 +94,13 @@ impl Gate {
 }
 
 impl Room {
+    /// Returns a room for a part of what the request does, which gives its bytes back before the request leaves.
+    pub(crate) fn part(&self) -> Self {
+        // Let in with the request, whether the gate has closed since or not.
+        self.gate.requests.fetch_add(1, Ordering::SeqCst);
+        Self { gate: Arc::clone(&self.gate), bytes: AtomicUsize::new(0) }
+    }
+
     /// Takes `bytes` more.
     pub(crate) fn grow(&self, bytes: usize) -> Result<(), Refusal> {
         if !take(&self.gate.bytes, bytes, self.gate.bytes_max) {
@@ -149,6 +156,19 @@ mod tests {
         assert_eq!(gate.bytes(), 100);
         drop(two);
         assert_eq!((gate.bytes(), gate.requests()), (0, 0));
+    }
+
+    #[test]
+    fn part_gives_its_bytes_back_before_the_request_leaves() {
+        let gate = Gate::new(1, 100);
+        let room = gate.enter().unwrap();
+        room.grow(50).unwrap();
+        for _ in 0..3 {
+            let part = room.part();
+            part.grow(50).unwrap();
+            assert!(part.grow(1).is_err());
+        }
+        assert_eq!((gate.bytes(), gate.requests()), (50, 1));
     }
 
     #[tokio::test]

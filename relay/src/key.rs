@@ -67,8 +67,7 @@ pub async fn add(
     let mut bytes = Zeroizing::new([0_u8; 32]);
     random.fill_bytes(&mut *bytes);
     let text = Zeroizing::new(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(*bytes)));
-    let hint = text.get(..HINT_BYTES).unwrap_or_default();
-    let key_id = store::add_key(conn, channel, &hash(&text), hint).await?;
+    let key_id = store::add_key(conn, channel, &hash(&text), hint(&text)).await?;
     Ok(Added { key_id, text })
 }
 
@@ -88,6 +87,11 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Key>> {
 /// There is no such key, or a database that does not answer.
 pub async fn revoke(conn: &mut PgConnection, key_id: i32) -> Result<()> {
     if store::revoke_key(conn, key_id).await? { Ok(()) } else { Err(Error::NoSuchKey { key_id }) }
+}
+
+/// Returns what is shown of a key.
+pub(crate) fn hint(text: &str) -> &str {
+    text.get(..HINT_BYTES).unwrap_or_default()
 }
 
 /// Returns what is stored of a key.

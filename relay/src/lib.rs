@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod analytics;
+pub mod archive;
 mod body;
 pub mod channel;
 mod credential;

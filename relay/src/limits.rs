@@ -38,6 +38,10 @@ pub struct Limits {
     pub posthog_events_max: usize,
     /// The largest single event, but for Sunbird and DIGIT ones; 32 kB.
     pub event_bytes_max: usize,
+    /// The largest offline archive, as it is sent; 8 MB.
+    pub archive_bytes_max: usize,
+    /// Everything in it when it is inflated, piece by piece; 100 MB.
+    pub archive_inflated_bytes_max: usize,
     /// How many requests are in hand at a time; 4096.
     pub buffer_requests_max: usize,
     /// How many bytes they take, with the buffers of their connections and what is made of them; 32 MiB.
@@ -59,6 +63,8 @@ impl Default for Limits {
             segment_body_bytes_max: 500_000,
             posthog_events_max: 2500,
             event_bytes_max: 32_000,
+            archive_bytes_max: 8_000_000,
+            archive_inflated_bytes_max: 100_000_000,
             buffer_requests_max: 4096,
             buffer_bytes_max: 32 * 1024 * 1024,
         }
@@ -72,5 +78,12 @@ impl Limits {
             self.body_bytes_max, self.compressed_bytes_max
         );
         Refusal::too_large("body_too_large", message)
+    }
+    pub(crate) fn archive_too_large(&self) -> Refusal {
+        let message = format!(
+            "the archive has more than {} bytes; share it in parts, or import the file with `tidings telemetry import`",
+            self.archive_bytes_max
+        );
+        Refusal::too_large("archive_too_large", message)
     }
 }

@@ -78,6 +78,16 @@ fn operation(route: &Route, method: &str) -> Value {
         return operation;
     }
     operation["security"] = json!([{"bearer": []}, {"basic": []}, {"query": []}, {}]);
+    let error = json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{}", refusal(route.protocol))}}});
+    for (status, description) in refusals(route.operation) {
+        operation["responses"][status] = json!({"description": description, "content": error});
+    }
+    if route.operation == Operation::Archive {
+        operation["requestBody"] = archive_body();
+        operation["responses"]["200"]["content"] =
+            json!({"application/json": {"schema": {"$ref": "#/components/schemas/ImportAnswer"}}});
+        return operation;
+    }
     let schema = json!({"$ref": format!("#/components/schemas/{}", body(route.operation))});
     let mut media =
         json!({"application/json": {"schema": schema}, "text/plain": {"schema": schema}});
@@ -91,10 +101,6 @@ fn operation(route: &Route, method: &str) -> Value {
         "description": "Plain, or with the content encoding gzip or deflate.",
         "content": media,
     });
-    let error = json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{}", refusal(route.protocol))}}});
-    for (status, description) in refusals(route.operation) {
-        operation["responses"][status] = json!({"description": description, "content": error});
-    }
     if route.operation == Operation::Analytics {
         operation["responses"]["204"] =
             json!({"description": "Not collected at the level in force."});
@@ -121,6 +127,9 @@ fn success(operation: Operation) -> &'static str {
         Operation::Telemetry => {
             "Committed to the raw log, as it came; but for what is above the level, which `result` counts and lists."
         }
+        Operation::Archive => {
+            "Read to its end; `result.items` says of each batch what became of it."
+        }
         Operation::Operator(_) => "The answer.",
     }
 }
@@ -132,8 +141,17 @@ fn body(operation: Operation) -> &'static str {
         Operation::Segment(Some(_)) => "SegmentCall",
         Operation::PostHog => "PostHog",
         Operation::Telemetry => "Telemetry",
-        Operation::Operator(_) => "Nothing",
+        Operation::Archive | Operation::Operator(_) => "Nothing",
     }
+}
+
+fn archive_body() -> Value {
+    let binary = json!({"schema": {"type": "string", "format": "binary"}});
+    json!({
+        "required": true,
+        "description": "The file as it is; 8 MB at most.",
+        "content": {"application/zip": binary, "application/vnd.sqlite3": binary, "application/octet-stream": binary},
+    })
 }
 
 fn refusal(protocol: Protocol) -> &'static str {
@@ -211,10 +229,29 @@ fn schemas() -> Value {
             "id": text, "ver": text, "ts": text, "ets": {"type": "integer"}, "params": object,
             "responseCode": text, "result": object,
         }},
+        "ImportAnswer": import_answer(),
         "Error": {"type": "object", "required": ["error"], "properties": {"error": error}},
         "SegmentError": {"type": "object", "properties": {"success": {"const": false}, "error": error}},
         "PostHogError": {"type": "object", "properties": {"type": text, "code": text, "detail": text}},
     })
+}
+
+fn import_answer() -> Value {
+    let (text, count) = (json!({"type": "string"}), json!({"type": "integer"}));
+    let notes = json!({"type": "array", "items": {"type": "object", "properties": {"code": text, "message": text}},
+        "description": "What is otherwise than the archive says of itself."});
+    let item = json!({"type": "object", "required": ["mid", "file", "events", "status"], "properties": {
+        "mid": {"type": ["string", "null"]}, "file": text, "events": count, "filtered": count,
+        "status": {"enum": ["accepted", "repeated", "filtered", "refused"]},
+        "code": text, "message": text, "notes": notes,
+    }});
+    json!({"type": "object", "properties": {
+        "id": text, "ver": text, "ts": text, "ets": count, "params": {"type": "object"}, "responseCode": text,
+        "result": {"type": "object", "properties": {
+            "kind": {"enum": ["zip", "gsa"]}, "accepted": count, "repeated": count, "filtered": count,
+            "refused": count, "notes": notes, "items": {"type": "array", "items": item},
+        }},
+    }})
 }
 
 #[cfg(test)]

@@ -30,6 +30,14 @@ impl Quotas {
             now,
         )
     }
+
+    /// Takes `events` out of the channel's bucket, whether they are in it or not.
+    pub(crate) fn owe(&self, channel_id: i32, per_minute: u32, events: usize, now: Instant) {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = Bucket { level: f64::from(per_minute), at: now };
+        let bucket = buckets.entry(channel_id).or_insert(full);
+        bucket.level -= f64::from(u32::try_from(events).unwrap_or(u32::MAX));
+    }
 }
 
 /// Tokens that come back evenly; a minute's worth of them at most.
@@ -76,6 +84,14 @@ mod tests {
         let (quotas, start) = (Quotas::default(), Instant::now());
         assert_eq!(quotas.take(1, 60, 180, start), Ok(()));
         assert_eq!(quotas.take(1, 60, 1, start), Err(Duration::from_secs(121)));
+    }
+
+    #[test]
+    fn what_is_owed_is_paid_before_anything_else_is_taken() {
+        let (quotas, start) = (Quotas::default(), Instant::now());
+        assert_eq!(quotas.take(1, 60, 60, start), Ok(()));
+        quotas.owe(1, 60, 30, start);
+        assert_eq!(quotas.take(1, 60, 30, start), Err(Duration::from_mins(1)));
     }
 
     proptest! {

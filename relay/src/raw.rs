@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use tidings_pipeline::Headers;
+use tidings_pipeline::{Headers, archive::Batch};
 
 use crate::{door::Visit, gather::Record, refusal::Refusal, snapshot::Channel};
 
@@ -75,16 +75,27 @@ async fn append(
     message_id: Option<&str>,
     body: Bytes,
 ) -> Result<bool, Refusal> {
-    let record = Record {
-        sha256,
-        key: message_id.map(|message_id| {
-            // The database cannot store the character in text; the headers and the body keep it.
-            message_id.chars().filter(|char| *char != '\0').take(KEY_BYTES_MAX / 4).collect()
-        }),
-        headers: headers(visit, channel, format, message_id),
-        value: body,
-    };
+    let headers = headers(visit, channel, format, message_id);
+    let record = Record { sha256, key: message_id.map(key), headers, value: body };
     visit.state.raw_log.write(record, &visit.room).await
+}
+
+/// Returns the record of a batch of an archive, of which `left` is kept; it is known as if its device had sent it.
+pub(crate) fn imported(
+    channel_id: i32,
+    batch: &Batch,
+    (mid, headers): (Option<&str>, Headers),
+    left: Bytes,
+) -> Record {
+    // A device sends the message id in the batch or not at all; what the archive says of it would make it another one.
+    let sha256 = fingerprint(channel_id, batch.message_id.as_deref(), &batch.bytes);
+    Record { sha256, key: mid.map(key), headers, value: left }
+}
+
+/// Returns the key of a record.
+fn key(message_id: &str) -> String {
+    // The database cannot store the character in text; the headers and the body keep it.
+    message_id.chars().filter(|char| *char != '\0').take(KEY_BYTES_MAX / 4).collect()
 }
 
 /// Returns by what a request is known: one client uses one message id for a whole run, so the body counts too.

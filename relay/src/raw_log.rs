@@ -120,15 +120,20 @@ impl Elsewhere {
         let ask = || self.appender.partitions(topic::RAW);
         let partitions = i64::from(*self.partitions.get_or_try_init(ask).await?).max(1);
         let turn = self.turn.fetch_add(1, Ordering::Relaxed).rem_euclid(partitions);
-        let output = Output {
-            topic: topic::RAW.into(),
-            partition: i32::try_from(turn).unwrap_or_default(),
-            key: record.key.map(Into::into),
-            headers: record.headers,
-            value: record.value,
-        };
+        let output = output(record, i32::try_from(turn).unwrap_or_default());
         self.appender.append(vec![output]).await?;
         Ok(())
+    }
+}
+
+/// Returns a record as other logs take it.
+pub(crate) fn output(record: Record, partition: i32) -> Output {
+    Output {
+        topic: topic::RAW.into(),
+        partition,
+        key: record.key.map(Into::into),
+        headers: record.headers,
+        value: record.value,
     }
 }
 

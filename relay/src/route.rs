@@ -24,6 +24,8 @@ pub(crate) enum Operation {
     Segment(Option<Call>),
     PostHog,
     Telemetry,
+    /// An offline archive of telemetry.
+    Archive,
     Operator(Operator),
 }
 
@@ -155,6 +157,13 @@ pub(crate) static ROUTES: &[Route] = &[
     telemetry("/data/v3/telemetry", "The same, as the Sunbird SDK 2 sends it"),
     telemetry("/action/data/v3/telemetry", "The same, as the Sunbird SDK 1 sends it"),
     telemetry("/content/data/v1/telemetry", "The same, as portals send it"),
+    Route {
+        path: "/api/telemetry/import",
+        methods: Methods::Post,
+        protocol: Protocol::Sunbird,
+        operation: Operation::Archive,
+        summary: "Import an offline archive of telemetry, a zip or a .gsa",
+    },
     segment("/v1/track", Some(Call::Track), "Segment's track call"),
     segment("/v1/identify", Some(Call::Identify), "Segment's identify call"),
     segment("/v1/group", Some(Call::Group), "Segment's group call"),

@@ -5,7 +5,7 @@
 //! What is above the level in force is left out, and the answer says which events were.
 
 mod glance;
-mod sift;
+pub(crate) mod sift;
 
 use axum::{http::StatusCode, response::Response};
 use bytes::Bytes;
@@ -132,7 +132,8 @@ impl Envelope {
     }
 }
 
-fn accepted(result: &Value, message_id: Option<&str>, now: DateTime<Utc>) -> Response {
+/// Writes a success in the envelope.
+pub(crate) fn accepted(result: &Value, message_id: Option<&str>, now: DateTime<Utc>) -> Response {
     let params = json!({
         "resmsgid": Uuid::new_v4(), "msgid": message_id, "status": "successful", "err": null, "errmsg": null,
     });

@@ -52,7 +52,7 @@ impl Ran {
 
     /// Checks that it was refused with this code, and that the reason contains this text.
     #[track_caller]
-    fn refused(&self, code: i32, reason: &str) {
+    pub(crate) fn refused(&self, code: i32, reason: &str) {
         assert_eq!(self.code, Some(code), "{self:?}");
         assert!(self.stderr.contains(reason), "{reason:?} is not in {self:?}");
         assert!(!self.stderr.contains("panicked"), "{self:?}");

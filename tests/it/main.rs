@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod archive;
 mod atomicity;
 mod binary;
 mod book;
@@ -29,4 +30,5 @@ mod relay;
 mod report;
 mod retention;
 mod routing;
+mod search;
 mod sinks;

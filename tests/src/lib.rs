@@ -2,6 +2,7 @@
 //!
 //! * [`Server`] and [`Database`]: one Postgres per test binary, one database per test.
 //! * [`Pooler`]: `PgBouncer` in transaction mode before a database.
+//! * [`OpenSearch`](opensearch::OpenSearch): one node per test binary, and others with small limits.
 //! * [`Receiver`]: a webhook endpoint that answers by a script and remembers everything.
 //! * [`Kafka`](kafka::Kafka): a broker that can be killed and started again.
 //! * [`Proxy`]: a cable to a server that can be cut at the worst moment.
@@ -24,6 +25,7 @@ mod book;
 pub mod clock;
 mod database;
 pub mod kafka;
+pub mod opensearch;
 mod pooler;
 mod process;
 mod proxy;

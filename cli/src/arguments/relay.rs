@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, builder::FalseyValueParser};
 use tidings::Level;
 use tidings_relay::channel::Profile;
 
-use super::serve::Session;
+use super::{pipeline::LogChoice, serve::Session};
 use crate::duration;
 
 const KEPT: RangeInclusive<Duration> = Duration::from_hours(1)..=Duration::from_hours(24 * 365);
@@ -56,6 +56,9 @@ pub(crate) struct Relay {
         value_parser = option
     )]
     pub(crate) inject_options: Vec<(String, String)>,
+
+    #[command(flatten)]
+    pub(crate) log: LogChoice,
 
     /// The highest level at which this relay collects; that of the installation may be lower
     #[arg(long, env = "TIDINGS_RELAY_LEVEL", default_value = "full", value_name = "LEVEL")]

@@ -9,7 +9,11 @@ use tidings::analytics::HashKeys;
 use tidings_pipeline::{
     Builder, Log, Running,
     settings::Settings,
-    sink::files::{self, Retry, Roll, Store},
+    sink::{
+        self,
+        files::{self, Retry, Roll, Store},
+        search,
+    },
     steps::Steps,
     topic::Layout,
 };
@@ -59,7 +63,7 @@ pub(crate) async fn run(context: &Context, arguments: &Pipeline) -> Result<()> {
     place.open().await?.close().await?;
     let pooled = arguments.session == crate::arguments::serve::Session::Pooled;
     let pool = place.pool(CONNECTIONS, pooled).await?;
-    let host = super::serve::host();
+    let host = crate::environment::machine();
     let log = TelemetryLog::choose(&arguments.log, &place, (&pool, arguments.session, &host))?;
     let keys = hash_keys(context, arguments.hash_key_file.as_deref())?;
     let members = usize::from(arguments.members);
@@ -152,6 +156,13 @@ impl Service {
             builder = builder
                 .sink("files", move |log, shutdown| async move { sink.run(&log, &shutdown).await });
         }
+        if let Some(url) = &work.search {
+            let sink = search_sink(work, url)?;
+            sinks.push(format!("search ({url})"));
+            builder = builder.sink("search", move |log, shutdown| async move {
+                sink.run(&log, Arc::new(sink::Ledger), &shutdown).await
+            });
+        }
         let running = builder.start(shutdown.clone()).await?;
         Ok(Self { running, shutdown, sinks })
     }
@@ -192,6 +203,28 @@ fn files_sink(context: &Context, work: &Work, url: &str, pool: &PgPool) -> Resul
     options.codec = work.files_codec;
     options.roll = roll;
     Ok(files::Sink::new(options, store, pool.clone()))
+}
+
+/// Returns the sink of an index.
+fn search_sink(work: &Work, url: &str) -> Result<search::Sink> {
+    let parsed = url.parse().with_context(|| format!("read the URL {url}"))?;
+    let mut options = search::Options::new("search", parsed);
+    options.prefix.clone_from(&work.search_prefix);
+    options.access = match (&work.search_user, &work.search_api_key) {
+        (Some(pair), _) => {
+            let Some((user, password)) = pair.split_once(':') else {
+                let message = "read --search-user: it has no colon";
+                return Err(Coded::new(Exit::Usage, message).hint("write user:password").into());
+            };
+            search::Access::Basic { user: user.to_owned(), password: password.to_owned() }
+        }
+        (None, Some(key)) => search::Access::ApiKey(key.clone()),
+        (None, None) => search::Access::Open,
+    };
+    if work.search_data_stream {
+        options.storage = search::Storage::DataStream;
+    }
+    Ok(search::Sink::new(options)?)
 }
 
 impl Started {

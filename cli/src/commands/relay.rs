@@ -1,24 +1,28 @@
 //! `tidings relay`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+use sqlx::PgPool;
 use tidings::analytics::HashKeys;
+use tidings_pipeline::{log::Appender, topic};
 use tidings_relay::Front;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    arguments::{relay::Relay, serve::Session},
+    arguments::{pipeline::LogKind, relay::Relay, serve::Session},
     connection::Place,
     context::Context,
+    environment,
     exit::Exit,
     failure::Coded,
     hash_keys,
     output::sheet::Sheet,
     signals::Signals,
     telemetry,
+    telemetry_log::{TelemetryLog, on_log},
 };
 
 /// What the relay borrows: its writers, the look for changes, and the keeping of its tables.
@@ -59,6 +63,9 @@ pub(crate) async fn run(context: &Context, arguments: &Relay) -> Result<()> {
     if let Some(front) = front {
         builder = builder.front(front);
     }
+    if let Some(log) = elsewhere(arguments, &place, &pool).await? {
+        builder = builder.log(log);
+    }
     if !arguments.origins.is_empty() {
         builder = builder.origins(arguments.origins.clone());
     }
@@ -97,6 +104,26 @@ pub(crate) async fn run(context: &Context, arguments: &Relay) -> Result<()> {
     }
     let message = "drain: not every request was answered in time";
     Err(Coded::new(Exit::Undrained, message).hint("raise --drain-timeout").into())
+}
+
+/// Returns the log that raw telemetry goes to, where that is not the database's own.
+async fn elsewhere(
+    arguments: &Relay,
+    place: &Place,
+    pool: &PgPool,
+) -> Result<Option<Arc<dyn Appender>>> {
+    let choice = &arguments.log;
+    if choice.kind == LogKind::Postgres && choice.prefix.is_empty() {
+        return Ok(None);
+    }
+    let host = environment::machine();
+    let log = TelemetryLog::choose(choice, place, (pool, arguments.session, &host))?;
+    let log: Arc<dyn Appender> = on_log!(log, log => Arc::new(log));
+    // Said now, and not to the first client; it may appear later.
+    if let Err(error) = log.partitions(topic::RAW).await {
+        telemetry::no_topic(&error.into());
+    }
+    Ok(Some(log))
 }
 
 /// Returns the web site that is to be behind the relay.

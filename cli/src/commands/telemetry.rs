@@ -2,6 +2,7 @@
 
 mod account;
 mod failed;
+mod import;
 
 use std::fs;
 
@@ -57,6 +58,7 @@ struct Reprocessed {
 /// Does what `command` says.
 pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
     match command {
+        Command::Import(arguments) => import::run(context, arguments).await,
         Command::Account(account) => account::run(context, account).await,
         Command::Failed(command) => failed::run(context, command).await,
         Command::Where(find) => locate(context, find).await,

@@ -8,7 +8,7 @@ use proptest::{
     test_runner::{Config, RngSeed, TestError, TestRunner},
 };
 
-use super::events;
+use super::{events, gsa, zip};
 
 /// How many inputs each target is given.
 const INPUTS: u32 = 1500;
@@ -54,6 +54,11 @@ const WORDS: &[&str] = &[
     "\"uri\":1,",
     "\n\n",
     "format: posthog\n",
+    "\n---\n",
+    "\"file\":\"../0.gz\",",
+    "\"eventsCount\":-1,",
+    "PK\x01\x02",
+    "PK\x05\x06",
     "channel: c\n",
     "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
 ];
@@ -139,4 +144,14 @@ fn fuzz(target: &str, run: impl Fn(&[u8]) -> u16) {
 #[test]
 fn events_are_accepted_or_kept_with_reasons_whatever_comes() {
     fuzz("pipeline_event", events);
+}
+
+#[test]
+fn zip_is_read_within_bounds_whatever_comes() {
+    fuzz("archive_zip", zip);
+}
+
+#[test]
+fn gsa_is_read_within_bounds_whatever_comes() {
+    fuzz("archive_gsa", gsa);
 }

@@ -21,6 +21,8 @@ use crate::{
     value::Value,
 };
 
+mod imported;
+
 const PARTITIONS: i32 = 4;
 const LIMITS: Limits = Limits { records: 3, bytes: 1 << 20 };
 const WINDOW: Duration = Duration::from_hours(72);

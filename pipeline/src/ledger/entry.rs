@@ -43,11 +43,11 @@ pub enum Entry {
     Sink {
         /// Its name.
         sink: String,
-        /// The partition of the unique events.
+        /// The partition of the unique events, or the first one of several.
         partition: i32,
-        /// The first offset that was taken.
+        /// The first offset of it that was taken, where that is known, or else where it goes on.
         first: i64,
-        /// The offset that is taken next.
+        /// The offset of it that is taken next.
         next: i64,
         /// Each day.
         days: Vec<Sunk>,

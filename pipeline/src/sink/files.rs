@@ -1,7 +1,7 @@
 //! Files in an object store or a folder: each unique event in one of them, by the day on which the relay took it.
 //!
 //! What lies in which file is planned in Postgres before the first byte goes up, files are put only where nothing is,
-//! and the position is committed when all of them are there; see [`plan`](self::Codec) and the guide on files.
+//! and the position is committed when all of them are there.
 //!
 //! A partition holds, while its files are open, [`Roll::days`] × about 5 MiB of memory at most, and the rest on disk; while
 //! one is uploaded, all of it.

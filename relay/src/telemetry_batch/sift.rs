@@ -9,11 +9,11 @@ use crate::kind;
 
 /// What is left of a batch.
 #[derive(Debug, PartialEq)]
-pub(super) struct Sifted {
+pub(crate) struct Sifted {
     /// The batch without what was left out; `None` where nothing is left of it.
-    pub(super) body: Option<Bytes>,
+    pub(crate) body: Option<Bytes>,
     /// Where in the batch the events stood that were left out.
-    pub(super) above: Vec<usize>,
+    pub(crate) above: Vec<usize>,
 }
 
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ struct Envelope<'a> {
 /// # Errors
 ///
 /// It is no such batch.
-pub(super) fn sift(body: &Bytes, level: Level) -> Result<Sifted, serde_json::Error> {
+pub(crate) fn sift(body: &Bytes, level: Level) -> Result<Sifted, serde_json::Error> {
     let list = serde_json::from_slice::<Envelope<'_>>(body)?.events;
     let events: Vec<&RawValue> = serde_json::from_str(list.get())?;
     let (mut kept, mut above) = (Vec::new(), Vec::new());

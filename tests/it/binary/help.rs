@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(crate) const COMMANDS: [&str; 68] = [
+pub(crate) const COMMANDS: [&str; 70] = [
     "",
     "up",
     "worker",
@@ -61,6 +61,8 @@ pub(crate) const COMMANDS: [&str; 68] = [
     "channel list",
     "sink",
     "sink add",
+    "telemetry",
+    "telemetry import",
     "level",
     "report",
     "report show",

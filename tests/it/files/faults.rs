@@ -28,6 +28,10 @@ async fn store_that_fails_in_every_way_gets_every_event_once() {
     let faults = bucket.faults().await;
     let mut tries: HashMap<_, usize> = HashMap::new();
     faults.script(move |request| {
+        // A probe that cannot be deleted is left where it is.
+        if !request.path.contains("dt=") {
+            return Fault::None;
+        }
         let tried = tries.entry((request.method.clone(), request.path.clone())).or_default();
         *tried += 1;
         WAYS.get(*tried - 1).copied().unwrap_or(Fault::None)
@@ -67,16 +71,14 @@ async fn other_content_under_a_planned_name_stops_the_sink_and_stays() {
     let bucket = Bucket::new().await;
     let lake = Lake::alone(&bucket).await;
     let faults = bucket.faults().await;
-    faults.script(|request| if request.puts("dt=") { Fault::HoldBefore } else { Fault::None });
+    faults.script(|request| if request.puts("dt=") { Fault::HoldAfter } else { Fault::None });
     lake.append(0, "e", &[0, 1]).await;
     let running = lake.start(store(&bucket, "lake", Some(faults.port())));
     faults.held(1, SOON).await;
     running.crash().await;
     let held = faults.requests().into_iter().find(|request| request.puts("dt=")).unwrap();
     let (_, name) = held.path.split_once("/lake/").unwrap();
-    // As it lies on disk.
-    let path = lake.folder.join(name.replace("%3D", "="));
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let path = lake.folder.join(name);
     fs::write(&path, "somebody else's").unwrap();
 
     let error = lake.start(store(&bucket, "lake", None)).error().await;

@@ -48,7 +48,7 @@ const SECOND: &str = r#"{"mid":"second","syncts":1795348800000}"#;
 async fn second_owner_adopts_the_plan_of_the_first() {
     let bucket = Bucket::new().await;
     let first = Lake::alone(&bucket).await;
-    let mut second = first.over(log().await).await;
+    let mut second = first.over(log().await);
     second.options.roll = Roll { days: 3, ..Roll::default() };
     // The second has read one event, and would cut after the third.
     second.append(0, "e", &[0]).await;
@@ -98,8 +98,8 @@ async fn topic_that_was_made_anew_stops_the_sink_until_it_has_another_id() {
     let before = lake.names();
 
     // The same offsets, other events.
-    let anew = lake.over(log().await).await;
-    anew.log.set_clock("2026-11-24T00:00:00Z".parse().unwrap());
+    let anew = lake.over(log().await);
+    anew.log.set_clock("2099-01-02T00:00:00Z".parse().unwrap());
     anew.append(0, "f", &[0, 1, 1, 1]).await;
     let error = anew.start(store(&bucket, "lake", None)).error().await;
     assert!(matches!(error, Error::PlanBroken { first: 0, last: 1, .. }), "{error}");

@@ -57,7 +57,9 @@ async fn die(bucket: &Bucket, database: &Arc<Database>, step: usize, moment: Fau
     }
     running.crash().await;
 
+    let left = lake.pending().await;
     let running = lake.start(store(bucket, &name, None));
+    running.taken(left).await;
     lake.committed(&[5, 5]).await;
     running.stop().await;
     lake.committed(&[6, 6]).await;
@@ -70,9 +72,9 @@ async fn manifest_lists_complete_plans_only() {
     let lake = Lake::alone(&bucket).await;
     let faults = bucket.faults().await;
     // The second file of the plan.
-    faults.script(|request| match request.puts("/dt=2026-11-22/") {
-        true if !request.puts("manifest") => Fault::HoldBefore,
-        _ => Fault::None,
+    faults.script(|request| {
+        let is_second = request.puts("/dt=2026-11-22/") && !request.puts("manifest");
+        if is_second { Fault::HoldBefore } else { Fault::None }
     });
     lake.append(0, "e", &[0, 1]).await;
     let running = lake.start(store(&bucket, "lake", Some(faults.port())));

@@ -75,10 +75,10 @@ async fn what_is_no_event_is_failed_and_everything_is_in_the_ledger() {
         let taken = stored + rejected;
         Sunk { day, taken, stored, rejected, ..Sunk::default() }
     };
-    // 20778 is 2026-11-21; what is no event counts on the day of its record.
+    // 20778 is 2026-11-21; what is no event counts on the day of its record, the first of 2099.
     let expected = [
         (0, 0, 2, vec![day(20_778, 1, 0), day(20_779, 1, 0)]),
-        (1, 0, 2, vec![day(20_779, 1, 0), day(20_780, 0, 1)]),
+        (1, 0, 2, vec![day(20_779, 1, 0), day(47_117, 0, 1)]),
     ];
     let expected = expected.map(|(partition, first, next, days)| Entry::Sink {
         sink: "lake".to_owned(),

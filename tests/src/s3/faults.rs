@@ -48,7 +48,7 @@ pub struct Request {
     pub index: usize,
     /// The method.
     pub method: Method,
-    /// The path, without the query.
+    /// The path, without the query, as the object is called.
     pub path: String,
 }
 
@@ -210,7 +210,9 @@ impl Shared {
         let mut seen = None;
         self.requests.send_modify(|requests| {
             let index = requests.len();
-            let request = Request { index, method: method.clone(), path: path.to_owned() };
+            // As clients of S3 write what is in names of ours.
+            let path = path.replace("%3D", "=");
+            let request = Request { index, method: method.clone(), path };
             requests.push(request.clone());
             seen = Some(request);
         });
@@ -251,5 +253,7 @@ impl Shared {
 fn answer(status: u16) -> Response<Full<Bytes>> {
     let code = if status == 503 { "SlowDown" } else { "InternalError" };
     let body = format!("<Error><Code>{code}</Code><Message>Made by the test.</Message></Error>");
-    Response::builder().status(status).body(Full::new(body.into())).unwrap()
+    // An etag, for clients that are told that they have put something.
+    let response = Response::builder().status(status).header("etag", "\"made-up\"");
+    response.body(Full::new(body.into())).unwrap()
 }

@@ -107,7 +107,7 @@ impl Open {
             if let Some(plan) = self.plan.as_ref().filter(|plan| !fits(plan)) {
                 return Err(plan.broken(self.partition));
             }
-            self.push(record, sink)?;
+            self.push(&record, sink)?;
             if self.is_due(roll, Instant::now()) {
                 return Ok(true);
             }
@@ -178,7 +178,7 @@ impl Open {
         }))
     }
 
-    fn push(&mut self, record: Record, sink: &str) -> Result<()> {
+    fn push(&mut self, record: &Record, sink: &str) -> Result<()> {
         self.last = Some(record.offset);
         self.records += 1;
         let at = record.appended_at;
@@ -202,7 +202,7 @@ impl Open {
             }
             Err(why) => {
                 self.days.entry(at.date_naive()).or_default().rejected += 1;
-                self.rejected.push(rejected(&record, sink, why));
+                self.rejected.push(rejected(record, sink, why));
                 Ok(())
             }
         }

@@ -1,0 +1,94 @@
+//! What the pipeline adds to a sink: whether an event may leave, and what is written about those that were decided.
+
+use std::{collections::BTreeMap, fmt, ops::AddAssign};
+
+use chrono::NaiveDate;
+
+use crate::{
+    ledger::{Entry, Sunk},
+    log::Position,
+    record::{Output, Record},
+};
+
+/// What became of events at a sink.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Stored by this commit's requests.
+    pub stored: u64,
+    /// There already, from a try whose commit did not take effect.
+    pub already_there: u64,
+    /// Refused by the sink, and written to [`topic::FAILED`](crate::topic::FAILED).
+    pub rejected: u64,
+    /// Not sent, because they may not leave.
+    pub filtered: u64,
+}
+
+/// Counts by the UTC day of `syncts`; where an event has none that can be read, of when the log took it.
+pub type Days = BTreeMap<NaiveDate, Counts>;
+
+/// What one commit of a sink is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Tally<'a> {
+    /// The sink.
+    pub sink: &'a str,
+    /// Where each partition is read on.
+    pub positions: &'a [Position],
+    /// What became of the events before that.
+    pub days: &'a Days,
+}
+
+/// What the pipeline adds to a sink; `()` adds nothing.
+pub trait Hooks: fmt::Debug + Send + Sync + 'static {
+    /// Returns whether an event may leave. Asked for each event, and again when it is read again.
+    fn permits(&self, _record: &Record) -> bool {
+        true
+    }
+
+    /// Returns what is written in the transaction of a commit.
+    ///
+    /// It may be called again for the same events, where a commit did not take effect.
+    fn account(&self, _tally: &Tally<'_>) -> Vec<Output> {
+        Vec::new()
+    }
+}
+
+impl Hooks for () {}
+
+/// Writes each commit of a sink to the ledger.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ledger;
+
+impl Hooks for Ledger {
+    fn account(&self, tally: &Tally<'_>) -> Vec<Output> {
+        let [at, ..] = tally.positions else { return Vec::new() };
+        let sunk = |(day, counts): (&NaiveDate, &Counts)| {
+            let Counts { stored, already_there, rejected, filtered } = *counts;
+            let day = day.signed_duration_since(NaiveDate::default()).num_days();
+            Sunk {
+                day: i32::try_from(day).unwrap_or_default(),
+                taken: stored + already_there + rejected + filtered,
+                stored,
+                already_there,
+                rejected,
+                filtered,
+            }
+        };
+        let entry = Entry::Sink {
+            sink: tally.sink.to_owned(),
+            partition: at.partition,
+            first: at.offset,
+            next: at.offset,
+            days: tally.days.iter().map(sunk).collect(),
+        };
+        vec![entry.output()]
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.stored += other.stored;
+        self.already_there += other.already_there;
+        self.rejected += other.rejected;
+        self.filtered += other.filtered;
+    }
+}
