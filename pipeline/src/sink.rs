@@ -13,6 +13,7 @@ mod metrics;
 mod patience;
 pub mod posthog;
 pub mod search;
+pub mod table;
 
 pub use self::{
     hooks::{Counts, Days, Hooks, Ledger, Tally},

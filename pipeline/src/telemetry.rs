@@ -257,3 +257,13 @@ pub(crate) fn template_left(sink: &str, template: &str) {
         "sink {sink} leaves the index template {template} as it is: it is not ours"
     );
 }
+
+/// A day of the searchable table was older than it is kept.
+pub(crate) fn table_day_dropped(sink: &str) {
+    tracing::info!(sink.name = sink, "sink {sink} has dropped a day of the table");
+}
+
+/// Days that are too old stay for now.
+pub(crate) fn table_not_kept(sink: &str, error: &Error) {
+    tracing::warn!(sink.name = sink, %error, "sink {sink} cannot drop old days of the table; tried again");
+}

@@ -144,6 +144,14 @@ pub(crate) struct Work {
     /// Write to a data stream, which rolls over by itself: at least once, and not exactly
     #[arg(long, env = "TIDINGS_SEARCH_DATA_STREAM", value_parser = FalseyValueParser::new())]
     pub(crate) search_data_stream: bool,
+
+    /// Keep events in a table of the database too, where `tidings telemetry search` finds them; `up` always does
+    #[arg(long, env = "TIDINGS_TABLE", value_parser = FalseyValueParser::new())]
+    pub(crate) table: bool,
+
+    /// How long the table keeps an event, 1h to 365d, by whole days
+    #[arg(long, env = "TIDINGS_TABLE_KEPT", default_value = "30d", value_name = "DURATION", value_parser = duration::within(KEPT))]
+    pub(crate) table_kept: Duration,
 }
 
 /// The pipeline by itself.

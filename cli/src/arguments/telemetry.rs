@@ -29,6 +29,10 @@ pub(crate) enum TelemetryCommand {
     Failed(FailedCommand),
     /// Say where an event is: in which topics, and which sinks have taken it
     Where(Where),
+    /// Find events in the table of the database, the latest first
+    ///
+    /// The pipeline keeps them there with --table, and inside of `up`.
+    Search(Search),
     /// Send raw batches through the steps again; what is there is not there twice
     ///
     /// For events that were refused by rules that have been corrected since.
@@ -153,6 +157,38 @@ pub(crate) struct Where {
 
     #[command(flatten)]
     pub(crate) log: LogChoice,
+}
+
+/// Which events are looked for in the table.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Search {
+    /// Words of the event, all of which it has: of its kind, environment, producer, object and edata
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Vec<String>,
+
+    /// Only those of this kind, such as IMPRESSION
+    #[arg(long, value_name = "EID")]
+    pub(crate) eid: Option<String>,
+
+    /// Only those with this id
+    #[arg(long, value_name = "MID")]
+    pub(crate) mid: Option<String>,
+
+    /// Only those of this device
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+
+    /// Only those that name this channel
+    #[arg(long, value_name = "CHANNEL")]
+    pub(crate) channel: Option<String>,
+
+    /// Only those that happened then or later: a time, or how long ago, such as 2h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Moment>,
+
+    /// How many to show, 1 to 10000
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
 }
 
 /// Which batches go through the steps again.

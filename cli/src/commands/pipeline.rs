@@ -12,7 +12,7 @@ use tidings_pipeline::{
     sink::{
         self,
         files::{self, Retry, Roll, Store},
-        search,
+        search, table,
     },
     steps::Steps,
     topic::Layout,
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// What the pipeline borrows of the database: its members, the ledger and the sinks.
-pub(super) const CONNECTIONS: u32 = 12;
+pub(super) const CONNECTIONS: u32 = 16;
 
 /// What runs where.
 #[derive(Debug, Serialize)]
@@ -168,6 +168,14 @@ impl Service {
             let sink = search_sink(work, url)?;
             sinks.push(format!("search ({url})"));
             builder = builder.sink("search", move |log, shutdown| async move {
+                sink.run(&log, Arc::new(sink::Ledger), &shutdown).await
+            });
+        }
+        if work.table {
+            let options = table::Options { kept: work.table_kept, ..table::Options::new("table") };
+            let sink = table::Sink::new(options, pool.clone());
+            sinks.push("table".to_owned());
+            builder = builder.sink("table", move |log, shutdown| async move {
                 sink.run(&log, Arc::new(sink::Ledger), &shutdown).await
             });
         }

@@ -3,6 +3,7 @@
 mod account;
 mod failed;
 mod import;
+mod search;
 
 use std::fs;
 
@@ -62,6 +63,7 @@ pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
         Command::Account(account) => account::run(context, account).await,
         Command::Failed(command) => failed::run(context, command).await,
         Command::Where(find) => locate(context, find).await,
+        Command::Search(arguments) => search::run(context, arguments).await,
         Command::Reprocess(reprocess) => self::reprocess(context, reprocess).await,
     }
 }

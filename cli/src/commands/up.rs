@@ -171,10 +171,12 @@ async fn start(context: &Context, up: &Up, server: &Server) -> Result<Everything
     Ok(Everything { service, pipeline, connection_file, started })
 }
 
-/// Starts the pipeline on the log in the database; its files go to a folder beside the data where nothing else is said.
+/// Starts the pipeline on the log in the database, with the table; its files go to a folder beside the data where nothing
+/// else is said.
 async fn refine(context: &Context, up: &Up, place: &Place) -> Result<pipeline::Service> {
     let folder = || context.global.data.join("telemetry").display().to_string();
-    let work = Work { files: up.work.files.clone().or_else(|| Some(folder())), ..up.work.clone() };
+    let files = up.work.files.clone().or_else(|| Some(folder()));
+    let work = Work { files, table: true, ..up.work.clone() };
     let pool = place.pool(pipeline::CONNECTIONS, up.serve.session == Session::Pooled).await?;
     let (choice, host) = (LogChoice::database(), serve::name(&up.serve));
     let log = TelemetryLog::choose(&choice, place, (&pool, up.serve.session, &host))?;
