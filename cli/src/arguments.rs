@@ -57,7 +57,7 @@ pub(crate) enum Command {
     /// The database lives in the folder --data and is kept between runs; with `DATABASE_URL`, that database is used
     /// instead.
     /// Ctrl-C lets what is in flight finish; a second one stops at once.
-    Up(up::Up),
+    Up(Box<up::Up>),
     /// Run a worker on the database of `DATABASE_URL`
     ///
     /// Any number of workers share the work and take over from each other.

@@ -74,7 +74,9 @@ async fn make_topic_of(broker: &Broker, topic: &str, bytes_max: Option<&str>) {
         new = new.set("max.message.bytes", bytes_max);
     }
     let made = admin.create_topics(&[new], &AdminOptions::new()).await.unwrap();
-    made.into_iter().for_each(|made| drop(made.unwrap()));
+    for made in made {
+        made.unwrap();
+    }
 }
 
 /// Reads a topic from its beginning to where it ends now, by partition and offset.

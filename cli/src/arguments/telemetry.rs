@@ -90,7 +90,7 @@ pub(crate) enum FailedCommand {
 /// Which of what was not taken.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Which {
-    /// Only what stopped there: check, unbundle, check_event, redact, enrich or sink
+    /// Only what stopped there: check, unbundle, `check_event`, redact, enrich or sink
     #[arg(long, value_name = "STAGE")]
     pub(crate) stage: Option<Stage>,
 

@@ -133,9 +133,8 @@ fn table(found: &[Found], now: DateTime<Utc>) -> Table {
     ];
     let mut table = Table::new(&columns, "nothing");
     for one in found {
-        let taken = |taken: &find::Taken| match taken.taken {
-            true => taken.group.clone(),
-            false => format!("not yet {}", taken.group),
+        let taken = |taken: &find::Taken| {
+            if taken.taken { taken.group.clone() } else { format!("not yet {}", taken.group) }
         };
         let taken: Vec<_> = one.taken_by.iter().map(taken).collect();
         table.row([

@@ -74,7 +74,7 @@ async fn what_is_refused_is_said_and_is_a_failure() {
     let good = made::of_app("m1", "phone", &["a"]);
     let lines = vec![made::line("0.gz", "m1", &good), made::line("/etc/passwd", "m2", &good)];
     let files = [("0.gz".to_owned(), made::gzip(&good))].into_iter();
-    let bad = made::zip("", lines, files, zip::CompressionMethod::Deflated);
+    let bad = made::zip("", &lines, files, zip::CompressionMethod::Deflated);
     fs::write(folder.path().join("bad.zip"), bad).unwrap();
     fs::write(folder.path().join("notes.txt"), "hello").unwrap();
     let words = ["bad.zip", "notes.txt", "missing.zip"];

@@ -54,27 +54,27 @@ pub(super) fn of(folder: &str, batches: &[(&str, &str)]) -> Vec<u8> {
     let lines =
         batches.iter().enumerate().map(|(n, (mid, batch))| line(&format!("{n}.gz"), mid, batch));
     let files = batches.iter().enumerate().map(|(n, (_, batch))| (format!("{n}.gz"), gzip(batch)));
-    zip(folder, lines.collect(), files, CompressionMethod::Deflated)
+    zip(folder, &lines.collect::<Vec<_>>(), files, CompressionMethod::Deflated)
 }
 
 /// An archive of our browser client: stored without compression, the manifest first.
 pub(super) fn shared(batches: &[(&str, &str)]) -> Vec<u8> {
     let lines = batches.iter().map(|(mid, batch)| line(&format!("{mid}.gz"), mid, batch));
     let files = batches.iter().map(|(mid, batch)| (format!("{mid}.gz"), gzip(batch)));
-    zip("", lines.collect(), files, CompressionMethod::Stored)
+    zip("", &lines.collect::<Vec<_>>(), files, CompressionMethod::Stored)
 }
 
 /// The zip of a manifest with these lines.
 pub(super) fn zip(
     folder: &str,
-    lines: Vec<Value>,
+    lines: &[Value],
     files: impl Iterator<Item = (String, Vec<u8>)>,
     method: CompressionMethod,
 ) -> Vec<u8> {
     let manifest = json!({
         "id": "sunbird.data.archive", "ver": "1.0", "ts": "2024-01-01T00:00:00.000Z",
         "producer": {"id": "app", "ver": "1.0", "pid": "app"},
-        "archive": {"count": lines.len(), "items": lines},
+        "archive": {"count": lines.len(), "items": &lines},
     });
     let manifest = ("manifest.json".to_owned(), manifest.to_string().into_bytes());
     plain(folder, [manifest].into_iter().chain(files), method)

@@ -114,7 +114,7 @@ fn sheet(shown: &Shown) -> Sheet {
             [(already_there, "already there"), (rejected, "rejected"), (filtered, "filtered")]
         {
             if *count > 0 {
-                text.push_str(&format!(", {count} {what}"));
+                text = format!("{text}, {count} {what}");
             }
         }
         text.push_str(&pending(sink.pending));

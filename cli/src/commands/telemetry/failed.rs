@@ -130,10 +130,8 @@ async fn replay(context: &Context, arguments: &FailedReplay) -> Result<()> {
         count => format!("{count} go through the steps again"),
     };
     if replayed.left > 0 {
-        said.push_str(&format!(
-            "; {} were rejected by a sink, and are not for the steps",
-            replayed.left
-        ));
+        said =
+            format!("{said}; {} were rejected by a sink, and are not for the steps", replayed.left);
     }
     context.output.done(&replayed, &said)
 }

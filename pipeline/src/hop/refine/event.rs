@@ -158,7 +158,7 @@ fn improve<'a>(
     let facts = Facts { channel, keys: &keys, snapshot };
     let redacted =
         steps.redact(&mut event, facts).map_err(|reason| (Stage::Redact, vec![reason]))?;
-    let key = if redacted { redacted_key(&event) } else { meeting.key.clone() };
+    let key = if redacted { Some(redacted_key(&event)) } else { meeting.key.clone() };
     let derived = steps.derive(&event);
     let count = derived.events.len() as u64;
     if derived.left_out > 0 {
@@ -184,9 +184,9 @@ fn improve<'a>(
 /// Returns the key of an event in which something is another now: the device as it stands there.
 ///
 /// What a rule has taken out of the event must not stand beside it.
-fn redacted_key(event: &Value<'_>) -> Option<Bytes> {
+fn redacted_key(event: &Value<'_>) -> Bytes {
     let device = identity::device(event, &mut Scratch::default());
-    Some(Bytes::copy_from_slice(device.as_bytes()))
+    Bytes::copy_from_slice(device.as_bytes())
 }
 
 /// Takes the sender out of the metadata of a redacted event that is its own.
