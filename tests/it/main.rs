@@ -31,3 +31,4 @@ mod retention;
 mod routing;
 mod search;
 mod sinks;
+mod table;

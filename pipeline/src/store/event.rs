@@ -22,7 +22,7 @@ pub(crate) struct Events<'a> {
     pub(crate) texts: [Vec<Option<&'a str>>; 7],
     /// The words of each, with a space between.
     pub(crate) words: Vec<&'a str>,
-    pub(crate) events: Vec<&'a str>,
+    pub(crate) bodies: Vec<&'a str>,
 }
 
 /// An event of the table.
@@ -58,7 +58,7 @@ pub(crate) async fn store_events(pool: &PgPool, events: &Events<'_>) -> Result<V
         pdata_ids as _,
         envs as _,
         &events.words as _,
-        &events.events as _,
+        &events.bodies as _,
     )
     .fetch_one(pool)
     .await

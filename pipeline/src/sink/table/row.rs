@@ -74,7 +74,7 @@ impl Row {
         events.days.push(self.event.day);
         // Both were read before as texts.
         events.document_ids.push(str::from_utf8(&self.event.id).unwrap_or_default());
-        events.events.push(str::from_utf8(&self.event.record.value).unwrap_or_default());
+        events.bodies.push(str::from_utf8(&self.event.record.value).unwrap_or_default());
         events.ets.push(self.ets);
         events.syncts.push(self.syncts);
         for (column, text) in events.texts.iter_mut().zip(&self.texts) {

@@ -96,7 +96,7 @@ impl Writer {
             row.lay(&mut events);
         }
         Metrics::add(&self.metrics.requests, 1);
-        Metrics::add(&self.metrics.request_bytes, events.events.iter().map(|one| one.len()).sum());
+        Metrics::add(&self.metrics.request_bytes, events.bodies.iter().map(|one| one.len()).sum());
         let mut there = vec![false; rows.len()];
         for place in store_events(&self.pool, &events).await? {
             if let Some(there) = usize::try_from(place).ok().and_then(|place| there.get_mut(place))
