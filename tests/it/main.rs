@@ -16,6 +16,7 @@ mod faults;
 mod files;
 mod floors;
 mod guide;
+mod kafka;
 mod languages;
 mod log;
 mod manage;

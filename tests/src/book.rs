@@ -14,6 +14,7 @@ pages! {
     register_events = "../../docs/guides/register-events.md",
     receive_webhooks = "../../docs/guides/receive-webhooks.md",
     chat = "../../docs/guides/chat.md",
+    events_to_kafka = "../../docs/guides/events-to-kafka.md",
     analytics = "../../docs/guides/analytics.md",
     reporting = "../../docs/guides/reporting.md",
     relay = "../../docs/guides/relay.md",

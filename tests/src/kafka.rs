@@ -5,7 +5,6 @@
 use std::{
     env,
     fs::{self, File},
-    io::{self, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
@@ -211,8 +210,6 @@ fn fetch() -> Java {
 
 /// Has Maven copy the broker and what it needs into a folder, all or nothing.
 fn resolve(jars: &Path) {
-    // A harness that fetches 54 MB says so.
-    drop(writeln!(io::stderr(), "fetching Apache Kafka by Maven (92 files, 54 MB)"));
     let folder = Temporary::new("kafka-pom");
     fs::write(folder.path().join("pom.xml"), POM).unwrap();
     let unfinished = jars.with_extension("unfinished");

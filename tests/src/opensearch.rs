@@ -173,18 +173,12 @@ fn build() -> PathBuf {
     if !done.is_file() {
         fs::write(folder.join("pom.xml"), POM).unwrap();
         fs::write(folder.join("Node.java"), NODE).unwrap();
-        eprint(&folder);
         let fetch = ["-B", "-q", FETCH, "-DoutputDirectory=lib"];
         call(&folder, "mvn", &fetch);
         call(&folder, "javac", &["-d", "classes", "-cp", "lib/*", "Node.java"]);
         File::create(done).unwrap();
     }
     folder
-}
-
-#[expect(clippy::print_stderr, reason = "whoever waits for it should know for what")]
-fn eprint(folder: &Path) {
-    eprintln!("fetching OpenSearch 2.19.1 (53 MB) into {}", folder.display());
 }
 
 fn call(folder: &Path, program: &str, arguments: &[&str]) {

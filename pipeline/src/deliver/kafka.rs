@@ -171,7 +171,8 @@ impl Kafka {
             template: config.template().map_err(|error| refused(error.into()))?,
             format: config.format,
             timeout,
-            producer: Mutex::new(None),
+            together: Mutex::new(None),
+            alone: Mutex::new(None),
         })
     }
 

@@ -1,37 +1,43 @@
 //! What the log on Kafka says.
 
 use rdkafka::error::KafkaError;
-use tracing::{debug, info, warn};
-
 pub(crate) fn kafka_said(facility: &str, message: &str) {
-    debug!(kafka.facility = facility, "kafka client: {message}");
+    tracing::debug!(kafka.facility = facility, "kafka client: {message}");
 }
 
 pub(crate) fn kafka_warned(facility: &str, message: &str) {
-    warn!(kafka.facility = facility, "kafka client: {message}");
+    tracing::warn!(kafka.facility = facility, "kafka client: {message}");
 }
 
 /// It tries again by itself.
 pub(crate) fn kafka_troubled(error: &KafkaError, reason: &str) {
-    warn!(%error, "kafka client: {reason}");
+    tracing::warn!(%error, "kafka client: {reason}");
 }
 
 pub(crate) fn kafka_gained(group: &str, topic: &str, partitions: &[i32]) {
-    info!(log.group = group, log.topic = topic, "{group} has gained {topic} {partitions:?}");
+    tracing::info!(
+        log.group = group,
+        log.topic = topic,
+        "{group} has gained {topic} {partitions:?}"
+    );
 }
 
 pub(crate) fn kafka_lost(group: &str, topic: &str, partitions: &[i32]) {
-    info!(log.group = group, log.topic = topic, "{group} has given up {topic} {partitions:?}");
+    tracing::info!(
+        log.group = group,
+        log.topic = topic,
+        "{group} has given up {topic} {partitions:?}"
+    );
 }
 
 pub(crate) fn kafka_unassigned(group: &str, topic: &str, error: &KafkaError) {
-    warn!(log.group = group, log.topic = topic, %error, "{group} could not take or give up partitions of {topic}");
+    tracing::warn!(log.group = group, log.topic = topic, %error, "{group} could not take or give up partitions of {topic}");
 }
 
 pub(crate) fn kafka_aborted(group: &str, error: &KafkaError) {
-    warn!(log.group = group, %error, "a transaction of {group} was aborted, and its records are read again");
+    tracing::warn!(log.group = group, %error, "a transaction of {group} was aborted, and its records are read again");
 }
 
 pub(crate) fn kafka_fenced(group: &str, error: &KafkaError) {
-    warn!(log.group = group, %error, "a member of {group} is of no use any more");
+    tracing::warn!(log.group = group, %error, "a member of {group} is of no use any more");
 }

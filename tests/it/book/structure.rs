@@ -24,6 +24,13 @@ const NOT_RUN: &[(&str, &str, usize, &str)] = &[
     ("guides/receive-webhooks.md", "js", 2, "the files that `languages::signatures` runs"),
     ("guides/telemetry-files.md", "duckdb", 1, "DuckDB is not among what tests install"),
     ("guides/telemetry-files.md", "python", 2, "Spark and pandas are not among what tests install"),
+    ("guides/telemetry-sinks.md", "sh", 1, "asks PostHog, which is not here"),
+    (
+        "guides/telemetry.md",
+        "sh",
+        7,
+        "servers that run on, and places that a reader has to look up",
+    ),
     ("operate/deploy.md", "sh", 1, "gives a role to a login that the reader has to choose"),
     ("start/first-event.md", "sh", 1, "installs the binary, which the test has"),
 ];
@@ -222,7 +229,13 @@ fn filters_are_those_of_the_library() {
 #[test]
 fn log_lines_and_counters_are_those_of_the_sources() {
     let worker = source("worker/src/telemetry.rs");
-    let others = ["cli/src/telemetry.rs", "relay/src/telemetry.rs"].map(source);
+    let others = [
+        "cli/src/telemetry.rs",
+        "pipeline/src/telemetry.rs",
+        "pipeline/src/telemetry/kafka.rs",
+        "relay/src/telemetry.rs",
+    ]
+    .map(source);
     let sources = [worker.as_str(), &others.concat()].concat();
     let page = fs::read_to_string(docs().join("reference/telemetry.md")).unwrap();
     let lines = sources.split("tracing::").skip(1).filter_map(|call| {

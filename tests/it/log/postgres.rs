@@ -6,7 +6,7 @@ mod retention;
 mod terms;
 mod writes;
 
-use std::{fmt::Display, time::Duration};
+use std::{borrow::Cow, fmt::Display, time::Duration};
 
 use bytes::Bytes;
 use sqlx::{
@@ -88,9 +88,15 @@ async fn prepare(log: &Postgres, topics: &[(&'static str, i32)]) {
     log.prepare(&specs).await.unwrap();
 }
 
-fn spec(name: &'static str, partitions: i32, days: u64) -> Spec {
+const fn spec(name: &'static str, partitions: i32, days: u64) -> Spec {
     let retention = Duration::from_hours(24 * days);
-    Spec { name: name.into(), partitions, retention, record_bytes_max: 6 << 20, append_time: true }
+    Spec {
+        name: Cow::Borrowed(name),
+        partitions,
+        retention,
+        record_bytes_max: 6 << 20,
+        append_time: true,
+    }
 }
 
 fn output(topic: &'static str, partition: i32, value: impl Display) -> Output {

@@ -24,7 +24,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct Format {
     content_type: ContentType,
-    format: format::Format,
+    written_as: format::Format,
     /// What Standard Webhooks needs to know of a subscriber is nothing.
     orchest: Option<Orchest>,
 }
@@ -36,7 +36,7 @@ impl Format {
             Profile::Standard => None,
             Profile::Orchest => Some(Orchest::of(subscriber, config)),
         };
-        Self { content_type: config.content_type, format: config.format, orchest }
+        Self { content_type: config.content_type, written_as: config.format, orchest }
     }
 
     /// Returns the message of `event`.
@@ -77,7 +77,7 @@ impl Format {
     fn standard(&self, event: &RegisteredEvent) -> Message {
         let RegisteredEvent { event_type, occurred_at: at, payload, .. } = event;
         let mut headers = Headers::Standard;
-        let body = match (self.format, self.content_type) {
+        let body = match (self.written_as, self.content_type) {
             (format::Format::Tidings, ContentType::Json) => format::body(event_type, *at, payload),
             (format::Format::Tidings, ContentType::Form) => {
                 let at = format::timestamp(*at);
@@ -90,7 +90,7 @@ impl Format {
             }
         };
         let media_type = match self.content_type {
-            ContentType::Json => self.format.media_type(),
+            ContentType::Json => self.written_as.media_type(),
             ContentType::Form => self.content_type.as_str(),
         };
         Message { id: event.event_id, media_type, body, trace: None, headers }

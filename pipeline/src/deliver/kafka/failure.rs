@@ -26,14 +26,12 @@ pub(super) fn answer(error: &KafkaError, topic: &str, trouble: Option<&str>) -> 
             let reason = format!("Kafka has no topic {topic}; make it, or let the brokers do so");
             return retry(reason).with_status(status(Code::UnknownTopicOrPartition));
         }
-        Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::InvalidMessage => {
-            Answer::failed(
-                Verdict::Refused,
-                format!(
-                    "the record is larger than the topic {topic} takes; raise its max.message.bytes, then replay the dead letter"
-                ),
-            )
-        }
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => Answer::failed(
+            Verdict::Refused,
+            format!(
+                "the record is larger than the topic {topic} takes; raise its max.message.bytes, then replay the dead letter"
+            ),
+        ),
         Code::InvalidTopic => Answer::failed(
             Verdict::Refused,
             format!(
@@ -68,6 +66,11 @@ pub(super) fn answer(error: &KafkaError, topic: &str, trouble: Option<&str>) -> 
         _ => retry(format!("Kafka did not take the record for {topic}: {error}")),
     };
     if (code as i32) > 0 { answer.with_status(status(code)) } else { answer }
+}
+
+/// Whether a record, or the batch that the producer has put it into, is larger than the topic takes.
+pub(super) fn is_too_large(error: &KafkaError) -> bool {
+    matches!(error.rdkafka_error_code(), Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize))
 }
 
 /// Whether a producer cannot go on after an error.

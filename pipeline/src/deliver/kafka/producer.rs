@@ -17,7 +17,7 @@ use rdkafka::{
     ClientConfig, ClientContext, Statistics,
     config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    producer::{DeliveryFuture, FutureProducer, FutureRecord},
+    producer::{FutureProducer, FutureRecord},
 };
 use sha2::{Digest, Sha256};
 
@@ -111,6 +111,12 @@ impl Cluster {
         self
     }
 
+    /// Sends each record in a batch of its own.
+    pub(super) fn without_batches(mut self) -> Self {
+        self.set("batch.num.messages", "1");
+        self
+    }
+
     fn set(&mut self, name: &str, value: &str) {
         self.properties.push((name.to_owned(), value.to_owned()));
     }
@@ -174,20 +180,28 @@ impl Producer {
         self.heard.broken.load(Ordering::Relaxed)
     }
 
-    /// Puts a record into the queue.
+    /// Puts a record into the queue, and returns what waits until all replicas have it.
     ///
-    /// # Errors
-    ///
-    /// It has no place there, or can never be sent.
-    pub(super) fn send(
-        &self,
+    /// The record is in the queue when this returns, if there is room.
+    pub(super) fn send<'a>(
+        &'a self,
         record: FutureRecord<'_, str, [u8]>,
-    ) -> Result<DeliveryFuture, KafkaError> {
-        self.inner.send_result(record).map_err(|(error, _)| self.heard(error))
+    ) -> impl Future<Output = KafkaResult<()>> + use<'a> {
+        let queued = self.inner.send_result(record).map_err(|(error, _)| error);
+        async move {
+            let taken = match queued {
+                Ok(answer) => answer.await.map_err(|_| KafkaError::Canceled),
+                Err(error) => Err(error),
+            };
+            match taken {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err((error, _))) | Err(error) => Err(self.heard(error)),
+            }
+        }
     }
 
     /// Takes note of an error that a record met, and returns it.
-    pub(super) fn heard(&self, error: KafkaError) -> KafkaError {
+    fn heard(&self, error: KafkaError) -> KafkaError {
         if failure::is_fatal(&error) {
             self.heard.broken.store(true, Ordering::Relaxed);
         }

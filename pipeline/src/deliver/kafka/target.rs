@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::join_all;
 use rdkafka::{
     error::KafkaResult,
     message::{Header, OwnedHeaders},
@@ -40,9 +39,14 @@ pub(super) struct Target {
     pub(super) template: Template,
     pub(super) format: Format,
     pub(super) timeout: Duration,
-    /// Made when it is first needed, because opening does no network I/O.
-    pub(super) producer: Mutex<Option<Arc<Producer>>>,
+    /// Made when they are first needed, because opening does no network I/O.
+    pub(super) together: Slot,
+    /// What sends each record in a batch of its own.
+    pub(super) alone: Slot,
 }
+
+/// A producer that is kept once it was needed.
+pub(super) type Slot = Mutex<Option<Arc<Producer>>>;
 
 /// A record of an event.
 #[derive(Debug)]
@@ -53,19 +57,26 @@ struct Written {
     value: String,
 }
 
+/// Why a record was not taken.
+#[derive(Debug)]
+struct Failed {
+    answer: Answer,
+    is_too_large: bool,
+}
+
 impl Target {
-    fn producer(&self) -> KafkaResult<Arc<Producer>> {
-        let mut kept = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
+    fn producer(&self, slot: &Slot, cluster: &Cluster) -> KafkaResult<Arc<Producer>> {
+        let mut kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(producer) = kept.as_ref().filter(|producer| !producer.is_broken()) {
             return Ok(Arc::clone(producer));
         }
-        let producer = self.producers.to(&self.cluster)?;
+        let producer = self.producers.to(cluster)?;
         *kept = Some(Arc::clone(&producer));
         Ok(producer)
     }
 
     async fn deliver_all(&self, deliveries: &[Delivery]) -> Vec<Answer> {
-        let producer = match self.producer() {
+        let producer = match self.producer(&self.together, &self.cluster) {
             Ok(producer) => producer,
             Err(error) => {
                 let reason = format!("set up a producer for Kafka: {error}");
@@ -75,13 +86,49 @@ impl Target {
         // All are in the queue, in their order, before the first answer is waited for.
         let sent: Vec<_> =
             deliveries.iter().map(|delivery| self.send(&producer, &delivery.event)).collect();
-        join_all(sent.into_iter().map(|sent| async {
-            match sent {
-                Ok(answer) => answer.await,
+        let mut answers = Vec::with_capacity(sent.len());
+        let mut large = Vec::new();
+        for (place, sent) in sent.into_iter().enumerate() {
+            answers.push(match sent {
                 Err(answer) => answer,
+                Ok(sent) => match sent.await {
+                    Err(Failed { is_too_large: true, .. }) => {
+                        large.push(place);
+                        Answer::failed(Verdict::Retry, "it was in a batch that was too large")
+                    }
+                    Err(Failed { answer, .. }) => answer,
+                    Ok(()) => Answer::delivered(),
+                },
+            });
+        }
+        if !large.is_empty() {
+            self.deliver_alone(deliveries, &large, &mut answers).await;
+        }
+        answers
+    }
+
+    /// Sends those at `places` again, each in a batch of its own: a batch is refused as a whole, however small most of its
+    /// records are.
+    async fn deliver_alone(
+        &self,
+        deliveries: &[Delivery],
+        places: &[usize],
+        answers: &mut [Answer],
+    ) {
+        let cluster = self.cluster.clone().without_batches();
+        let Ok(producer) = self.producer(&self.alone, &cluster) else { return };
+        for place in places {
+            let Ok(sent) = self.send(&producer, &deliveries[*place].event) else { continue };
+            let answer = match sent.await {
+                Ok(()) => Answer::delivered(),
+                Err(Failed { answer, .. }) => answer,
+            };
+            let is_final = answer.verdict != Verdict::Retry;
+            answers[*place] = answer;
+            if !is_final {
+                return;
             }
-        }))
-        .await
+        }
     }
 
     /// Puts the record of an event into the queue, and returns what waits for the answer.
@@ -89,20 +136,15 @@ impl Target {
         &self,
         producer: &'a Producer,
         event: &RegisteredEvent,
-    ) -> Result<impl Future<Output = Answer> + 'a + use<'a>, Answer> {
+    ) -> Result<impl Future<Output = Result<(), Failed>> + use<'a>, Answer> {
         let Written { topic, key, headers, value } = self.write(event)?;
         let record = FutureRecord::to(&topic).key(key.as_str()).payload(value.as_bytes());
-        let failed = {
-            let topic = topic.clone();
-            move |error| failure::answer(&error, &topic, producer.trouble().as_deref())
-        };
-        let answer = producer.send(record.headers(headers)).map_err(&failed)?;
+        let sent = producer.send(record.headers(headers));
         Ok(async move {
-            match answer.await {
-                Ok(Ok(_)) => Answer::delivered(),
-                Ok(Err((error, _))) => failed(producer.heard(error)),
-                Err(_) => Answer::failed(Verdict::Retry, "the producer was set up anew"),
-            }
+            sent.await.map_err(|error| {
+                let answer = failure::answer(&error, &topic, producer.trouble().as_deref());
+                Failed { answer, is_too_large: failure::is_too_large(&error) }
+            })
         })
     }
 
@@ -156,7 +198,8 @@ impl Destination for Target {
     }
 
     fn timeout(&self) -> Duration {
-        self.timeout + GRACE
+        // Once in a batch, and once alone.
+        self.timeout * 2 + GRACE
     }
 
     fn deliver<'a>(&'a self, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Answer>> {
