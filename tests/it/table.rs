@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tidings_pipeline::{
     Log as _, Output, Result,
+    ledger::Entry,
     log::Memory,
     record::Headers,
     sink::{
@@ -111,11 +112,13 @@ impl Stage {
     fn ledger(&self) -> [u64; 3] {
         let mut sums = [0; 3];
         for record in self.log.records(topic::LEDGER) {
-            let entry: Value = serde_json::from_slice(&record.value).unwrap();
-            for day in entry["days"].as_array().unwrap() {
-                for (sum, name) in sums.iter_mut().zip(["stored", "already_there", "rejected"]) {
-                    *sum += day[name].as_u64().unwrap_or_default();
-                }
+            let Ok(Entry::Sink { days, .. }) = Entry::read(&record.value) else {
+                panic!("a sink writes what it has done");
+            };
+            for day in days {
+                sums[0] += day.stored;
+                sums[1] += day.already_there;
+                sums[2] += day.rejected;
             }
         }
         sums
