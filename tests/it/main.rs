@@ -32,3 +32,4 @@ mod retention;
 mod routing;
 mod search;
 mod sinks;
+mod table;

@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(crate) const COMMANDS: [&str; 78] = [
+pub(crate) const COMMANDS: [&str; 79] = [
     "",
     "up",
     "worker",
@@ -69,6 +69,7 @@ pub(crate) const COMMANDS: [&str; 78] = [
     "telemetry failed show",
     "telemetry failed replay",
     "telemetry where",
+    "telemetry search",
     "telemetry reprocess",
     "pipeline",
     "level",
