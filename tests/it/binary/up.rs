@@ -156,6 +156,6 @@ async fn database_that_is_given_is_used_instead_of_the_embedded_one() {
     let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<_> = names.collect();
     names.sort();
-    assert_eq!(names, [".gitignore", "key"], "nothing of a database is made");
+    assert_eq!(names, [".gitignore", "key", "telemetry"], "nothing of a database is made");
     run(&on(&database).args(["event", "list", "--json"])).await.json();
 }
