@@ -22,6 +22,7 @@ mod manage;
 mod orchest;
 mod outbox;
 mod ownership;
+mod pipeline;
 mod pooler;
 mod reading;
 mod receiving;
