@@ -12,7 +12,7 @@ use tidings_pipeline::{
 };
 use tidings_tests::{
     Database, Launch, Process, SOON, Temporary, eventually, kafka::Kafka as Broker,
-    opensearch::OpenSearch, s3::Bucket,
+    opensearch::OpenSearch,
 };
 
 use super::traffic::Sender;
