@@ -26,11 +26,12 @@ BROWSER_TESTS := browser:: clients::
 NETWORK_TESTS := toxiproxy::
 
 # Tests that need a JDK with Maven, which fetches Kafka and OpenSearch for them.
-JAVA_TESTS := log::kafka search::
+JAVA_TESTS := log::kafka search:: pipeline::killed pipeline::poison
 
-# Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; or they wait
+# Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; they keep
+# the machine busy with several servers; or they wait
 # for a browser, which gets little of a machine that tests something else.
-LONELY_TESTS := crash:: $(BROWSER_TESTS)
+LONELY_TESTS := crash:: pipeline:: $(BROWSER_TESTS)
 
 # How long each target is fuzzed.
 SECONDS ?= 60

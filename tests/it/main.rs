@@ -23,6 +23,7 @@ mod manage;
 mod orchest;
 mod outbox;
 mod ownership;
+mod pipeline;
 mod pooler;
 mod reading;
 mod receiving;

@@ -173,6 +173,7 @@ impl Kafka {
              group.min.session.timeout.ms=1000\n\
              auto.create.topics.enable=false\n\
              transaction.max.timeout.ms=900000\n\
+             transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n\
              log.segment.bytes=16777216\n",
             data.display()
         )

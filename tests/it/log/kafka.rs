@@ -4,6 +4,7 @@ mod copying;
 mod crash;
 mod members;
 mod network;
+mod settings;
 
 use futures_util::future::BoxFuture;
 use rdkafka::{

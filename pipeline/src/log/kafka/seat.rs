@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 use super::{
     batch::Batch,
-    fault::{is_fencing, is_permanent},
+    fault::{is_fencing, is_permanent, is_transient},
     membership::{Membership, News},
     settings::Settings,
     topics::{Topic, Topics},
@@ -197,6 +197,8 @@ impl Seat {
             None => {
                 match Writer::open(&self.terms.settings, &self.terms.writer_id, &self.closing) {
                     Ok(writer) => writer,
+                    // A setting or a permission: to join again would not help.
+                    Err(error) if !is_transient(&error) => return Ok(Verdict::Refused(error)),
                     Err(error) => return Ok(Verdict::Fenced(error)),
                 }
             }

@@ -101,8 +101,8 @@ async fn copy(
 
 /// Makes the topics.
 pub(super) async fn prepare(log: &Kafka) {
-    let spec = |name| Spec {
-        name,
+    let spec = |name: &'static str| Spec {
+        name: name.into(),
         partitions: PARTITIONS,
         retention: Duration::from_hours(24),
         record_bytes_max: RECORD_BYTES_MAX,
