@@ -204,13 +204,14 @@ impl Stage {
         self.worker.finished().await;
         self.servers_stop.cancel();
         self.relay.finished().await;
-        self.pipeline.finish().await?;
+        // After the relay, so that what it has taken is in files too.
+        let finished = self.pipeline.finish().await;
         while let Some(ended) = self.servers.join_next().await {
             ended.context("a server has panicked")??;
         }
         self.pool.close().await;
         self.embedded.stop().await.context("stop the database")?;
-        Ok(())
+        finished
     }
 }
 

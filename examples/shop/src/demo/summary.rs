@@ -6,7 +6,7 @@ use super::{
     paint::{Paint, count, millis, seconds, size},
     phone::PHONES,
     report::{Analytics, Report, Standing},
-    telemetry::Telemetry,
+    telemetry::{Difference, Telemetry},
 };
 
 /// How wide the labels are.
@@ -90,6 +90,7 @@ fn telemetry(report: &Report, folder: &Path, paint: Paint) -> Vec<String> {
     let senders = format!("from {browser}{PHONES} phones, through the relay");
     let files = of.files.len();
     let files = format!("{} files, {}, in {}", count(files), size(of.bytes()), folder.display());
+    let same = if of.difference == Difference::default() { "the same ones, each once" } else { "" };
     let [words, numbers] = identity(of);
     let verdict =
         if of.is_balanced() { paint.good("it holds") } else { paint.bad("it does not hold") };
@@ -97,7 +98,7 @@ fn telemetry(report: &Report, folder: &Path, paint: Paint) -> Vec<String> {
         paint.bold(&row("Telemetry", &["events".to_owned()], "")),
         row("batches", &[count(of.batches)], &paint.dim(&senders)),
         row("in files", &[count(of.filed())], &paint.dim(&files)),
-        row("in the table", &[count(of.rows)], &paint.dim("the same ones, each once")),
+        row("in the table", &[count(of.rows)], &paint.dim(same)),
         format!("  {}", paint.dim(&words)),
         format!("  {numbers}   {verdict}"),
     ]
