@@ -130,9 +130,14 @@ impl Service {
             log,
             log => Self::start_on(context, (work, members), (log.clone(), pool), keys).await
         )?;
-        if let TelemetryLog::Postgres(log) = log {
-            let (log, shutdown) = (log.clone(), service.shutdown());
-            tokio::spawn(async move { log.keep(shutdown).await });
+        match log {
+            TelemetryLog::Postgres(log) => {
+                let (log, shutdown) = (log.clone(), service.shutdown());
+                tokio::spawn(async move { log.keep(shutdown).await });
+            }
+            #[cfg(feature = "kafka")]
+            // Its brokers drop what is old.
+            TelemetryLog::Kafka(_) => {}
         }
         Ok(service)
     }

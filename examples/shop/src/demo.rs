@@ -1,25 +1,30 @@
-//! The demo: customers in the shop, guests in its page, two subscribers, one of them with an outage, analytics, and an
-//! audit at the end.
+//! The demo: customers in the shop, guests in its page, phones with its app, two subscribers, one of them with an
+//! outage, analytics, a telemetry pipeline, and an audit at the end.
 //!
 //! ```text
 //! customers ──HTTP──▶ shop ───▶ Postgres ──▶ worker ──signed webhooks──▶ warehouse, accounting
-//! guests ──page─┴───▶ relay ──────┘ │           └──anonymous telemetry──▶ recorder
+//! guests ──page─┴───▶ relay ──────┘ │ │         └──anonymous telemetry──▶ recorder
+//! phones ──batches──────┘           │ └─▶ pipeline ──unique events──▶ files, table
 //!                                   └───────────────── audit ─────────────────┘
 //! ```
 
 mod audit;
 mod customer;
+mod files;
 mod guest;
 mod keep;
 pub(crate) mod live;
 mod outage;
 pub(crate) mod paint;
+mod phone;
+mod pipeline;
 mod receipts;
 mod receiver;
 mod recorder;
 mod report;
 mod stage;
 mod summary;
+mod telemetry;
 
 use std::{
     io::{self, Write},
@@ -35,6 +40,7 @@ use self::{
     customer::{Crowd, Tally},
     live::Live,
     paint::Paint,
+    phone::Phones,
     report::Report,
     stage::Stage,
 };
@@ -42,13 +48,14 @@ use self::{
 /// How often the database and the receivers are looked at: some ten milliseconds' work.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The last retries are due two seconds after the end of the outage; more than this is a failure.
+/// The last retries are due two seconds after the end of the outage, and the last files when they are two seconds old;
+/// more than this is a failure.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
 /// How a demo ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ending {
-    /// Every event reached every subscriber.
+    /// Every event reached every subscriber, and every one of telemetry a file and the table.
     Good,
     /// It did not; the summary says what is missing.
     Bad,
@@ -73,7 +80,8 @@ pub(crate) struct Show {
 ///
 /// Something does not start, or the database fails in the middle.
 pub(crate) async fn run(show: Show, shutdown: CancellationToken) -> Result<Ending> {
-    show.live.begin("starting PostgreSQL, two receivers, a recorder, a worker and the shop");
+    show.live
+        .begin("starting PostgreSQL, two receivers, a recorder, a worker, a pipeline and the shop");
     let Some(stage) = shutdown.run_until_cancelled(Stage::set()).await else {
         show.live.end();
         return Ok(Ending::Interrupted);
@@ -95,10 +103,11 @@ pub(crate) async fn run(show: Show, shutdown: CancellationToken) -> Result<Endin
 async fn play(stage: &Stage, live: &Live) -> Result<Report> {
     let (tally, began) = (Tally::default(), Instant::now());
     stage.begin();
-    live.begin("customers are in the shop, and guests in its page");
+    live.begin("customers are in the shop, guests in its page, and phones tell what they do");
     let mut visit = pin!(async {
         let customers = Crowd::of_the_demo().visit(&stage.shop_url, &tally);
-        tokio::try_join!(customers, stage.guests.visit(&stage.shop_url, stage.folder()))
+        let guests = stage.guests.visit(&stage.shop_url, stage.folder());
+        tokio::try_join!(customers, guests, Phones.tell(&stage.shop_url))
     });
     let mut left_at = None;
     let mut looks = interval_at(began + LOOK_EVERY, LOOK_EVERY);
@@ -108,7 +117,7 @@ async fn play(stage: &Stage, live: &Live) -> Result<Report> {
             left = &mut visit, if left_at.is_none() => {
                 left?;
                 left_at = Some(Instant::now());
-                live.begin("waiting for the last deliveries");
+                live.begin("waiting for the last deliveries and files");
             }
             _ = looks.tick() => {
                 let elapsed = began.elapsed();
@@ -118,6 +127,7 @@ async fn play(stage: &Stage, live: &Live) -> Result<Report> {
                     left_at.is_some_and(|at| report.is_settled() || at.elapsed() > SETTLED_WITHIN);
                 if is_over {
                     report.mismatched = audit::mismatched_orders(&stage.pool).await?;
+                    report.telemetry.compare(&stage.pool, &stage.pipeline).await?;
                     return Ok(report);
                 }
                 live.show(&report);
@@ -133,7 +143,7 @@ async fn conclude(
     report: &Report,
     shutdown: &CancellationToken,
 ) -> Result<Ending> {
-    print(&summary::render(report, show.paint))?;
+    print(&summary::render(report, &stage.pipeline.folder, show.paint))?;
     if show.keep {
         print(&keep::invitation(stage, show.paint))?;
         keep::narrate(stage, shutdown).await?;

@@ -20,14 +20,15 @@ use tracing_subscriber::EnvFilter;
 use self::demo::{Ending, Show, live::Live, paint::Paint};
 
 const USAGE: &str = "\
-Runs the example shop with a database, two webhook subscribers and simulated customers.
+Runs the example shop with a database, two webhook subscribers, a telemetry pipeline and simulated customers.
 
 Usage: tidings-example-shop [--keep]
 
   --keep    stays up after the summary, until Ctrl-C
   --help    says this
 
-Ends with 0 if every registered event reached every subscriber, with 1 if not, with 130 after Ctrl-C.
+Ends with 0 if every registered event reached every subscriber, and every event of telemetry a file and the table;
+with 1 if not, with 130 after Ctrl-C.
 ";
 
 /// What is logged unless `RUST_LOG` says otherwise. After Ctrl-C in the middle of a transaction, PostgreSQL notices that

@@ -48,14 +48,14 @@ impl Differences {
             *times.entry(id).or_default() += 1;
         }
         let missing = expected.iter().filter(|id| !times.contains_key(*id)).cloned();
-        self.some(what, "are missing", missing.collect());
+        self.some(what, "are missing", &missing.collect::<Vec<_>>());
         let twice = times.iter().filter(|(_, times)| **times > 1).map(|(id, _)| id.clone());
-        self.some(what, "are there more than once", twice.collect());
+        self.some(what, "are there more than once", &twice.collect::<Vec<_>>());
         let strange = times.keys().filter(|id| !expected.contains(*id)).cloned();
-        self.some(what, "should not be there", strange.collect());
+        self.some(what, "should not be there", &strange.collect::<Vec<_>>());
     }
 
-    fn some(&mut self, what: &str, how: &str, ids: Vec<String>) {
+    fn some(&mut self, what: &str, how: &str, ids: &[String]) {
         if !ids.is_empty() {
             let first = &ids[..ids.len().min(3)];
             self.0.push(format!("{what}: {} {how}, such as {first:?}", ids.len()));
@@ -187,7 +187,8 @@ impl<L: Log> Stage<L> {
             let path = manifest["path"].as_str().unwrap();
             let bytes = self.file(path);
             let digest = Sha256::digest(&bytes);
-            let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256 =
+                digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
             assert_eq!(manifest["sha256"], sha256, "{path}");
             let mut text = String::new();
             GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();

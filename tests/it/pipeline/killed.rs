@@ -9,7 +9,7 @@ use tidings_tests::{Database, kafka::Kafka as Broker, opensearch::OpenSearch};
 use super::stage::{Parts, Stage, on_kafka};
 
 /// How long everything may take to be where it belongs after the last kill.
-pub(super) const SETTLED: Duration = Duration::from_secs(60);
+pub(super) const SETTLED: Duration = Duration::from_mins(1);
 
 /// Kills one of the running processes `kills` times, at any moment of whatever it is doing, and starts it anew; each
 /// time after so many events were sent and something has moved.

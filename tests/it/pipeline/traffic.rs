@@ -177,7 +177,9 @@ impl Expected {
                 Err(_) => (0, record.value.len() as u64),
                 Ok(batch) => {
                     let events = batch["events"].as_array().unwrap();
-                    events.iter().for_each(|event| expected.add(event));
+                    for event in events {
+                        expected.add(event);
+                    }
                     (events.len() as u64, 0)
                 }
             };

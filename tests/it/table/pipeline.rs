@@ -71,7 +71,7 @@ async fn batches_that_are_sent_twice_to_a_pipeline_that_is_killed_are_in_the_tab
     let start = async || {
         let steps = Steps::compile(&Settings::default(), None).unwrap();
         let sink = Sink::new(Options::new("table"), pool.clone());
-        let builder = Builder::new(log.clone(), pool.clone(), steps).layout(layout.clone());
+        let builder = Builder::new(log.clone(), pool.clone(), steps).layout(layout);
         let builder = builder.sink("table", move |log, shutdown| async move {
             sink.run(&log, Arc::new(sink::Ledger), &shutdown).await
         });

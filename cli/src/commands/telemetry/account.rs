@@ -1,7 +1,11 @@
 //! `tidings telemetry account`.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use chrono::NaiveDate;
 use serde::Serialize;
+use sqlx::PgPool;
 use tidings_pipeline::ledger::account::{self, BatchAccount, SinkAccount};
 
 use crate::{
@@ -15,6 +19,12 @@ use crate::{
         table::{Cell, Column, Table},
     },
 };
+
+/// How often a day that is not balanced is looked at again.
+const LOOKS: u32 = 10;
+
+/// How long after the last look.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What became of a day's telemetry.
 #[derive(Debug, Serialize)]
@@ -48,7 +58,7 @@ pub(super) async fn run(context: &Context, arguments: &Account) -> Result<()> {
     database.close().await?;
     let pool = place.pool(1, true).await?;
     let day = arguments.day.unwrap_or(today);
-    let account = account::of_day(&pool, day).await?;
+    let account = settled(&pool, day).await?;
     let open = |(source, batch): (tidings_pipeline::provenance::Source, BatchAccount)| Batch {
         source: source.to_string(),
         balanced: batch.is_balanced(),
@@ -73,6 +83,21 @@ pub(super) async fn run(context: &Context, arguments: &Account) -> Result<()> {
     Err(Coded::new(Exit::Failed, message)
         .hint("something has written to the topics or tables by other ways, or this is a fault: report it")
         .into())
+}
+
+/// Returns the account of a day, once it is balanced, or after a while as it is.
+///
+/// Records of the ledger are added up partition by partition: for a moment a sink may have taken what nobody seems to
+/// have let through.
+async fn settled(pool: &PgPool, day: NaiveDate) -> Result<account::Account> {
+    for _ in 0..LOOKS {
+        let account = account::of_day(pool, day).await?;
+        if account.is_balanced() {
+            return Ok(account);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(account::of_day(pool, day).await?)
 }
 
 fn sheet(shown: &Shown) -> Sheet {

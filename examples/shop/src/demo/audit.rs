@@ -74,17 +74,13 @@ pub(crate) struct Collected {
     /// Those of them that the shop's page has told the relay.
     #[sqlx(try_from = "i64")]
     pub(crate) of_page: usize,
-    /// Batches of clicks and visits that the relay has put into its log.
-    #[sqlx(try_from = "i64")]
-    pub(crate) batches: usize,
 }
 
 /// Reads what analytics are to get.
 pub(crate) async fn collected(pool: &PgPool) -> Result<Collected> {
     sqlx::query_as(
         "select count(*) filter (where e.telemetry is not null) as events,
-           count(*) filter (where not starts_with(e.type, 'shop:order:')) as of_page,
-           (select count(*) from tidings.log_record) as batches
+           count(*) filter (where not starts_with(e.type, 'shop:order:')) as of_page
          from tidings.event e",
     )
     .fetch_one(pool)

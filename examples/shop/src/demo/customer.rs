@@ -125,14 +125,8 @@ impl Crowd {
 
 impl Door {
     fn open(url: &str) -> Result<Self> {
-        // The client wants to be able to speak TLS, although the shop is next door.
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(RootCertStore::empty())
-            .with_no_client_auth();
-        let client = Client::builder().tls_backend_preconfigured(tls).timeout(TIMEOUT).no_proxy();
-        let client = client.build().context("make the customers' client")?;
-        Ok(Self { client, url: url.to_owned() })
+        let (client, url) = (client()?, url.to_owned());
+        Ok(Self { client, url })
     }
 
     /// Lets one customer do what it came for.
@@ -241,6 +235,16 @@ impl Mind {
             _ => Self::Buys,
         }
     }
+}
+
+/// Returns a client that wants to be able to speak TLS, although the shop is next door.
+pub(super) fn client() -> Result<Client> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let client = Client::builder().tls_backend_preconfigured(tls).timeout(TIMEOUT).no_proxy();
+    client.build().context("make the customers' client")
 }
 
 /// Returns what a customer puts into the cart: every eighth wants the samovar.

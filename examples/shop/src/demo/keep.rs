@@ -15,6 +15,7 @@ pub(crate) fn invitation(stage: &Stage, paint: Paint) -> String {
     let (shop, database) = (&stage.shop_url, stage.database_url());
     let title = paint.bold("Everything is still up; Ctrl-C ends it");
     let tidings = stage.recorder.program.display();
+    let files = stage.pipeline.folder.display();
     format!(
         r#"
 {title}
@@ -33,6 +34,12 @@ pub(crate) fn invitation(stage: &Stage, paint: Paint) -> String {
     {tidings} event show ID
     {tidings} delivery list
     psql "$DATABASE_URL"
+
+  And at telemetry, also what you click:
+    {tidings} telemetry search tea --limit 5
+    {tidings} telemetry account
+    {tidings} telemetry failed list
+    zcat {files}/dt=*/*/*/*.gz | tail -1
 
 "#
     )

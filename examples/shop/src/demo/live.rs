@@ -12,6 +12,7 @@ use super::{
     outage::Conduct,
     paint::{Paint, count, millis},
     report::{Report, Standing},
+    telemetry::Telemetry,
 };
 
 /// How often the lines move.
@@ -115,6 +116,17 @@ fn lines(report: &Report, paint: Paint) -> String {
         )
     }));
     lines.push(format!("  {:<14}{}", "latency", latency(report)));
+    let of = &report.telemetry;
+    lines.push(format!(
+        "  {:<14}{:>9} received  {:>7} unique   {:>7} duplicate  {} failed  {} files  {} rows",
+        "telemetry",
+        count(of.sum(|account| account.received)),
+        count(of.sum(|account| account.unique)),
+        count(of.sum(|account| account.duplicate)),
+        of.sum(|account| account.failed),
+        count(of.files.len()),
+        count(of.rows),
+    ));
     lines.join("\n")
 }
 
@@ -133,13 +145,26 @@ fn line(report: &Report) -> String {
     };
     let subscribers: Vec<_> = report.subscribers.iter().map(standing).collect();
     format!(
-        "{:>3} s  orders: {} taken, {} rolled back | events: {} | {} | {}",
+        "{:>3} s  orders: {} taken, {} rolled back | events: {} | {} | {} | {}",
         report.elapsed.as_secs(),
         count(report.told.taken),
         count(report.told.refused),
         count(report.registered()),
         subscribers.join(" | "),
         latency(report),
+        telemetry(&report.telemetry),
+    )
+}
+
+fn telemetry(of: &Telemetry) -> String {
+    format!(
+        "telemetry: {} received, {} unique, {} duplicate, {} failed, {} files, {} rows",
+        count(of.sum(|account| account.received)),
+        count(of.sum(|account| account.unique)),
+        count(of.sum(|account| account.duplicate)),
+        count(of.sum(|account| account.failed)),
+        count(of.files.len()),
+        count(of.rows),
     )
 }
 
@@ -159,7 +184,8 @@ mod tests {
             line(&good()),
             " 12 s  orders: 2,140 taken, 260 rolled back | events: 6,123 \
              | warehouse: 6,123 verified, 0 retries, 0 waiting, 0 dead, up \
-             | accounting: 6,123 verified, 1,042 retries, 0 waiting, 0 dead, up | p50 5.0 ms  p99 9.9 ms"
+             | accounting: 6,123 verified, 1,042 retries, 0 waiting, 0 dead, up | p50 5.0 ms  p99 9.9 ms \
+             | telemetry: 263 received, 252 unique, 10 duplicate, 1 failed, 2 files, 252 rows"
         );
     }
 

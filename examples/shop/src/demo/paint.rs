@@ -48,6 +48,15 @@ pub(crate) fn count(number: impl TryInto<u64>) -> String {
     groups.join(",")
 }
 
+/// Returns a number of bytes: `43.2 kB`.
+pub(crate) fn size(bytes: u64) -> String {
+    if bytes < 1_000 {
+        return format!("{bytes} B");
+    }
+    let tenths = bytes / 100;
+    format!("{}.{} kB", count(tenths / 10), tenths % 10)
+}
+
 /// Returns a time in milliseconds, with as many digits as say something.
 pub(crate) fn millis(us: u64) -> String {
     let tenths = us / 100;
@@ -74,6 +83,14 @@ mod tests {
             assert_eq!(count(number), expected);
         }
         assert_eq!(count(-1_i64), "0");
+    }
+
+    #[test]
+    fn sizes_are_in_bytes_or_kilobytes() {
+        let cases = [(0, "0 B"), (999, "999 B"), (43_250, "43.2 kB"), (1_234_567, "1,234.5 kB")];
+        for (bytes, expected) in cases {
+            assert_eq!(size(bytes), expected);
+        }
     }
 
     #[test]

@@ -154,9 +154,9 @@ fn broken() -> Response {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "compared with the database's clock, which is that of the same machine"
+    reason = "the clock of a receiver, or of a phone, which is that of the database's machine"
 )]
-fn now_us() -> i64 {
+pub(super) fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -9,8 +9,10 @@ use super::{
     audit::{self, Collected, Gap, Lane},
     customer::Told,
     outage::Conduct,
+    phone::Phones,
     recorder::Recorded,
     stage::{Stage, Subscriber},
+    telemetry::Telemetry,
 };
 
 /// How things stand at one moment.
@@ -32,6 +34,8 @@ pub(crate) struct Report {
     pub(crate) guests: Option<usize>,
     /// What analytics have got.
     pub(crate) sinks: Vec<Analytics>,
+    /// What became of telemetry.
+    pub(crate) telemetry: Telemetry,
     /// From commit to receipt at the first subscriber, in microseconds.
     pub(crate) latency: Histogram<u64>,
 }
@@ -77,6 +81,7 @@ impl Report {
             sinks.push(Analytics { name, lane, recorded: stage.recorder.of(name) });
         }
         let collected = audit::collected(pool).await?;
+        let telemetry = Telemetry::read(pool, &stage.pipeline).await?;
         let registered = audit::registered(pool).await?;
         let mut events = BTreeMap::new();
         for event in &registered {
@@ -109,6 +114,7 @@ impl Report {
             collected,
             guests,
             sinks,
+            telemetry,
             latency,
         })
     }
@@ -122,9 +128,11 @@ impl Report {
     pub(crate) fn is_settled(&self) -> bool {
         let lanes = self.subscribers.iter().map(|standing| &standing.lane);
         lanes.chain(self.sinks.iter().map(|sink| &sink.lane)).all(|lane| lane.waiting == 0)
+            && self.telemetry.is_settled()
     }
 
-    /// Returns everything that is wrong; nothing if every registered event reached every subscriber and no other did.
+    /// Returns everything that is wrong; nothing if every registered event reached every subscriber and no other did,
+    /// and telemetry is where it belongs.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let mut complaints = Vec::new();
         if self.registered() == 0 {
@@ -144,6 +152,7 @@ impl Report {
             complaints.push(format!("the guests' pages told {told} events, registered: {of_page}"));
         }
         complaints.extend(self.sinks.iter().flat_map(|sink| sink.complaints(&self.collected)));
+        complaints.extend(self.telemetry.complaints(Phones::told()));
         complaints
     }
 }
@@ -184,6 +193,7 @@ pub(crate) mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::demo::telemetry;
 
     /// A report of a run in which everything went well.
     pub(crate) fn good() -> Report {
@@ -218,9 +228,10 @@ pub(crate) mod tests {
                 .into(),
             mismatched: 0,
             subscribers: vec![standing("warehouse", true), accounting],
-            collected: Collected { events: 6_135, of_page: 12, batches: 9 },
+            collected: Collected { events: 6_135, of_page: 12 },
             guests: Some(12),
             sinks: vec![sink("segment"), sink("posthog")],
+            telemetry: telemetry::tests::good(),
             latency,
         }
     }

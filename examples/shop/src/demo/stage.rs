@@ -1,5 +1,5 @@
-//! Everything that runs during the demo: in one process the database, the two receivers, the worker, the relay and the
-//! shop, and beside it the recorder.
+//! Everything that runs during the demo: in one process the database, the two receivers, the worker, the relay, the
+//! telemetry pipeline and the shop, and beside it the recorder.
 //!
 //! The database is a server of our own in a folder for temporary files; `DATABASE_URL` is not looked at, because the
 //! demo writes what nobody wants to keep.
@@ -37,7 +37,9 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{guest::Guests, outage::Outage, receiver::Receiver, recorder::Recorder};
+use super::{
+    guest::Guests, outage::Outage, pipeline::Pipeline, receiver::Receiver, recorder::Recorder,
+};
 use crate::shop::{self, Branch, Shop};
 
 /// Sixteen customers, the worker and the audit.
@@ -58,6 +60,8 @@ pub(crate) struct Stage {
     pub(crate) recorder: Recorder,
     /// Who clicks around in the shop's page.
     pub(crate) guests: Guests,
+    /// What makes files and rows of telemetry.
+    pub(crate) pipeline: Pipeline,
     /// Where the shop is.
     pub(crate) shop_url: String,
     relay: Relay,
@@ -142,6 +146,7 @@ impl Stage {
         };
         let sinks = [adding(Vendor::Segment).await?, adding(Vendor::PostHog).await?];
 
+        let pipeline = Pipeline::start(&pool, &folder.0).await?;
         let branch = Branch { id: "tea".to_owned(), name: "The Tea Shop".to_owned() };
         let relay = Relay::builder(pool.clone()).anonymous(true).build(servers_stop.clone());
         let guests = Guests::find();
@@ -162,6 +167,7 @@ impl Stage {
             sinks,
             recorder,
             guests,
+            pipeline,
             shop_url,
             relay,
             worker,
@@ -198,12 +204,14 @@ impl Stage {
         self.worker.finished().await;
         self.servers_stop.cancel();
         self.relay.finished().await;
+        // After the relay, so that what it has taken is in files too.
+        let finished = self.pipeline.finish().await;
         while let Some(ended) = self.servers.join_next().await {
             ended.context("a server has panicked")??;
         }
         self.pool.close().await;
         self.embedded.stop().await.context("stop the database")?;
-        Ok(())
+        finished
     }
 }
 

@@ -1,8 +1,12 @@
 //! The summary at the end: one screen, aligned.
 
+use std::path::Path;
+
 use super::{
-    paint::{Paint, count, millis, seconds},
+    paint::{Paint, count, millis, seconds, size},
+    phone::PHONES,
     report::{Analytics, Report, Standing},
+    telemetry::{Difference, Telemetry},
 };
 
 /// How wide the labels are.
@@ -11,12 +15,13 @@ const LABEL: usize = 20;
 /// How wide the numbers are.
 const NUMBER: usize = 12;
 
-/// Returns the summary, with the verdict at its end.
-pub(crate) fn render(report: &Report, paint: Paint) -> String {
+/// Returns the summary, with the verdict at its end; the files of telemetry are in `folder`.
+pub(crate) fn render(report: &Report, folder: &Path, paint: Paint) -> String {
     let sections = [
         orders(report, paint),
         subscribers(&report.subscribers, paint),
         analytics(report, paint),
+        telemetry(report, folder, paint),
         latency(report, paint),
         verdict(&report.complaints(), paint),
     ];
@@ -72,13 +77,50 @@ fn analytics(report: &Report, paint: Paint) -> Vec<String> {
             "no browser was found, so nobody was in the page; CHROMIUM says where one is".to_owned()
         }
     };
-    let batches = [count(report.collected.batches as u64)];
     vec![
         paint.bold(&row("Analytics, anonymous", &names, "")),
         of_each("events recorded", |of| of.recorded.messages, &visits),
         of_each("repeated", |of| of.recorded.repeated, "known by their message ids"),
-        row("batches of clicks", &batches, &paint.dim("visits and clicks, in the relay's log")),
     ]
+}
+
+fn telemetry(report: &Report, folder: &Path, paint: Paint) -> Vec<String> {
+    let of = &report.telemetry;
+    let browser = if report.guests.is_some() { "guests in a browser and " } else { "" };
+    let senders = format!("from {browser}{PHONES} phones, through the relay");
+    let files = of.files.len();
+    let files = format!("{} files, {}, in {}", count(files), size(of.bytes()), folder.display());
+    let same = if of.difference == Difference::default() { "the same ones, each once" } else { "" };
+    let [words, numbers] = identity(of);
+    let verdict =
+        if of.is_balanced() { paint.good("it holds") } else { paint.bad("it does not hold") };
+    vec![
+        paint.bold(&row("Telemetry", &["events".to_owned()], "")),
+        row("batches", &[count(of.batches)], &paint.dim(&senders)),
+        row("in files", &[count(of.filed())], &paint.dim(&files)),
+        row("in the table", &[count(of.rows)], &paint.dim(same)),
+        format!("  {}", paint.dim(&words)),
+        format!("  {numbers}   {verdict}"),
+    ]
+}
+
+/// Returns the identity of the account, in words and below them in numbers.
+fn identity(of: &Telemetry) -> [String; 2] {
+    let terms = [
+        ("", "received", of.sum(|account| account.received)),
+        (" + ", "derived", of.sum(|account| account.derived)),
+        (" = ", "unique", of.sum(|account| account.unique)),
+        (" + ", "duplicate", of.sum(|account| account.duplicate)),
+        (" + ", "failed", of.sum(|account| account.failed)),
+        (" + ", "filtered", of.sum(|account| account.filtered)),
+        (" + ", "pending", of.sum(|account| account.pending)),
+    ];
+    let columns = terms.map(|(sign, word, number)| {
+        let number = count(number);
+        let width = word.len().max(number.len());
+        [format!("{sign}{word:>width$}"), format!("{sign}{number:>width$}")]
+    });
+    [0, 1].map(|line| columns.iter().map(|column| column[line].as_str()).collect())
 }
 
 fn latency(report: &Report, paint: Paint) -> Vec<String> {
@@ -97,7 +139,8 @@ fn verdict(complaints: &[String], paint: Paint) -> Vec<String> {
     if complaints.is_empty() {
         let verdict =
             "Every event reached every subscriber, and none that was rolled back reached any.";
-        return vec![paint.good(verdict)];
+        let telemetry = "Every unique event of telemetry is in one file and in one row, and all that came in is accounted for.";
+        return vec![paint.good(verdict), paint.good(telemetry)];
     }
     let mut lines = vec![paint.bad("Not everything is as it should be:")];
     lines.extend(complaints.iter().map(|complaint| format!("  {complaint}")));
@@ -116,7 +159,8 @@ mod tests {
 
     #[test]
     fn summary_is_one_screen_of_aligned_numbers() {
-        let summary = render(&good(), Paint { colours: false });
+        let folder = Path::new("/tmp/demo/telemetry");
+        let summary = render(&good(), folder, Paint { colours: false });
         let expected = "\
 The shop, in 12.3 s
   orders taken               2,140
@@ -134,7 +178,13 @@ The shop, in 12.3 s
   Analytics, anonymous     segment     posthog
   events recorded            6,135       6,135   12 of them by guests in a browser, through the relay
   repeated                       0           0   known by their message ids
-  batches of clicks              9   visits and clicks, in the relay's log
+
+  Telemetry                 events
+  batches                       27   from guests in a browser and 4 phones, through the relay
+  in files                     252   2 files, 19.0 kB, in /tmp/demo/telemetry
+  in the table                 252   the same ones, each once
+  received + derived = unique + duplicate + failed + filtered + pending
+       263 +       0 =    252 +        10 +      1 +        0 +       0   it holds
 
 From commit to verified receipt, at the warehouse
   p50                       5.0 ms
@@ -142,6 +192,7 @@ From commit to verified receipt, at the warehouse
   p99.9                    10.0 ms
 
 Every event reached every subscriber, and none that was rolled back reached any.
+Every unique event of telemetry is in one file and in one row, and all that came in is accounted for.
 ";
         assert_eq!(summary, expected);
     }
@@ -150,7 +201,7 @@ Every event reached every subscriber, and none that was rolled back reached any.
     fn what_is_wrong_stands_at_the_end() {
         let mut report = good();
         report.subscribers[1].lane.dead = 2;
-        let summary = render(&report, Paint { colours: true });
+        let summary = render(&report, Path::new(""), Paint { colours: true });
         let end = "should be:\u{1b}[0m\n  accounting: deliveries given up: 2\n";
         assert!(summary.ends_with(end), "{summary}");
     }

@@ -108,7 +108,7 @@ pub(super) async fn prepare(log: &Kafka) {
         record_bytes_max: RECORD_BYTES_MAX,
         append_time: true,
     };
-    log.prepare(&[spec(FROM.into()), spec(TO.into()), spec(ASIDE.into())]).await.unwrap();
+    log.prepare(&[spec(FROM), spec(TO), spec(ASIDE)]).await.unwrap();
 }
 
 /// Writes the numbers of this range to every partition.
