@@ -103,7 +103,7 @@ has_go() {
 has_jdk() {
   command -v mvn >/dev/null 2>&1 && command -v javac >/dev/null 2>&1 || return 1
   java=java
-  if [ -x "$${JAVA_HOME:-}/bin/java" ]; then java=$$JAVA_HOME/bin/java; fi
+  if [ -n "$${JAVA_HOME:-}" ] && [ -x "$$JAVA_HOME/bin/java" ]; then java=$$JAVA_HOME/bin/java; fi
   major=$$("$$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p')
   [ "$${major:-0}" -ge 17 ]
 }
