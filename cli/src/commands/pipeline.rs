@@ -188,7 +188,7 @@ impl Service {
         Ok(Self { running, shutdown, sinks })
     }
 
-    /// Waits until it has ended, by itself or after [`stop`](Self::stop).
+    /// Waits until it has ended, by itself or after [`shutdown`](Self::shutdown) was cancelled.
     pub(super) async fn finished(self) -> Result<()> {
         self.running.finished().await.context("run the pipeline")
     }

@@ -46,7 +46,7 @@ pub const TIMEOUT_MAX: Duration = Duration::from_mins(1);
 /// | `timeout_ms` | The time of one attempt, answer included, 1,000 to 60,000 | 15,000, or what the operator says |
 /// | `profile` | `standard` (Standard Webhooks) or `orchest`, see [`Profile`] | `standard` |
 /// | `content_type` | `application/json` or `application/x-www-form-urlencoded`, see [`ContentType`] | `application/json` |
-/// | `format` | `tidings`, `cloudevents` or `cloudevents-binary`, see [`Format`](crate::format::Format); another than the first in the profile `standard` and as JSON only | `tidings` |
+/// | `format` | `tidings`, `cloudevents` or `cloudevents-binary`, see [`Format`]; another than the first in the profile `standard` and as JSON only | `tidings` |
 /// | `signatures` | Which signatures the profile `standard` sends: `v1` by the subscriber's secrets, `v1a` by its key pairs or, where it has none, by those of the installation | `["v1"]` |
 /// | `ca` | PEM text of the certificates that this endpoint is trusted by, **instead of** those of the machine and of the operator; at most 32,768 bytes | those of the machine |
 ///

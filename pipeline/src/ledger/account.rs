@@ -16,7 +16,7 @@ use crate::{
 /// How many records of the ledger are read at a time.
 const PAGE: i32 = 200;
 
-/// How long after a batch was taken its events may be refined and still be found by [`unsettled`].
+/// How long after a batch was taken its events may be refined and still be found by [`of_batches`].
 const SETTLED_WITHIN: Days = Days::new(7);
 
 /// The account of one day (UTC, by when the relay took the events).
