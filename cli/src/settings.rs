@@ -1,12 +1,15 @@
 //! The table of settings in the README, and the tests that hold it to the definition of the command line.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use clap::{Arg, Command, CommandFactory};
 
 use crate::{arguments::Arguments, environment::VARIABLES, exit::Exit};
 
 const README: &str = include_str!("../README.md");
+
+/// The commands that run on, in the order in which their settings are listed.
+const COMMANDS: [&str; 4] = ["up", "worker", "pipeline", "relay"];
 
 /// A setting is what every command understands, and whatever has a variable.
 fn table() -> String {
@@ -16,18 +19,16 @@ fn table() -> String {
     for arg in command.get_arguments().filter(|arg| arg.is_global_set()) {
         row(&mut text, arg, "all");
     }
-    let with_own = ["up", "worker"].map(|name| own(&command, name));
-    let [up, worker] = &with_own;
-    let names = |args: &[&Arg]| args.iter().map(|arg| arg.get_id().to_string()).collect::<Vec<_>>();
-    assert_eq!(names(up), names(worker), "`up` and `worker` have the same settings");
-    let relay = own(&command, "relay");
-    let is_shared = |arg: &Arg| relay.iter().any(|own| own.get_id() == arg.get_id());
-    for arg in up {
-        let commands = if is_shared(arg) { "`up`, `worker`, `relay`" } else { "`up`, `worker`" };
-        row(&mut text, arg, commands);
-    }
-    for arg in relay.iter().filter(|arg| !up.iter().any(|own| own.get_id() == arg.get_id())) {
-        row(&mut text, arg, "`relay`");
+    let with_own = COMMANDS.map(|name| (name, own(&command, name)));
+    let mut written = BTreeSet::new();
+    for arg in with_own.iter().flat_map(|(_, args)| args) {
+        if !written.insert(arg.get_id()) {
+            continue;
+        }
+        let has = |args: &[&Arg]| args.iter().any(|own| own.get_id() == arg.get_id());
+        let commands = with_own.iter().filter(|(_, args)| has(args));
+        let commands: Vec<_> = commands.map(|(name, _)| format!("`{name}`")).collect();
+        row(&mut text, arg, &commands.join(", "));
     }
     for (variable, meaning) in VARIABLES {
         writeln!(text, "| | `{variable}` | | all | {meaning} |").unwrap();
