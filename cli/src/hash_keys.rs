@@ -12,14 +12,25 @@ use zeroize::Zeroizing;
 use crate::{exit::Exit, failure::Coded};
 
 /// The name of the file in a data folder.
-pub(crate) const NAME: &str = "hash-keys";
+const NAME: &str = "hash-keys";
+
+/// Reads the file that is named, or that of the data folder where there is one.
+///
+/// # Errors
+///
+/// As [`load`].
+pub(crate) fn find(data: &Path, named: Option<&Path>) -> Result<Option<HashKeys>> {
+    let usual = data.join(NAME);
+    let path = named.map(Path::to_owned).or_else(|| usual.exists().then_some(usual));
+    path.map(|path| load(&path)).transpose()
+}
 
 /// Reads a file of keys.
 ///
 /// # Errors
 ///
 /// It cannot be read, or a line is no key; the message never quotes it.
-pub(crate) fn load(path: &Path) -> Result<HashKeys> {
+fn load(path: &Path) -> Result<HashKeys> {
     let doing = || format!("read the hash keys {}", path.display());
     let read = fs::read_to_string(path).map_err(|error| {
         Coded::new(Exit::Refused, "the file cannot be read")

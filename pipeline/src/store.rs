@@ -25,7 +25,7 @@ pub(crate) struct Projection {
 }
 
 /// What a step or a sink has done with the telemetry of a day.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct DayRow {
     pub(crate) day: NaiveDate,
     pub(crate) step: String,
@@ -59,9 +59,9 @@ pub(crate) struct EntryRow {
 pub(crate) async fn project_ledger(
     conn: &mut PgConnection,
     (log, partition): (&str, i32),
-    projection: &Projection,
+    projection: Projection,
 ) -> Result<i64> {
-    let days = serde_json::Value::Array(projection.days.clone());
+    let days = serde_json::Value::Array(projection.days);
     sqlx::query_file_scalar!(
         "src/queries/project_ledger.sql",
         log,

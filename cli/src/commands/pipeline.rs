@@ -109,9 +109,7 @@ fn undrained() -> Coded {
 
 /// Returns the keys under which ids are hashed, where there are any.
 pub(super) fn hash_keys(context: &Context, file: Option<&Path>) -> Result<Option<Arc<HashKeys>>> {
-    let usual = context.global.data.join(hash_keys::NAME);
-    let path = file.map(Path::to_owned).or_else(|| usual.exists().then_some(usual));
-    path.map(|path| Ok(Arc::new(hash_keys::load(&path)?))).transpose()
+    Ok(hash_keys::find(&context.global.data, file)?.map(Arc::new))
 }
 
 impl Service {

@@ -1,6 +1,6 @@
 //! `tidings relay`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -154,10 +154,8 @@ fn front(arguments: &Relay) -> Result<Option<Front>> {
 
 /// Makes the hash keys those of the process; answers whether there are any.
 fn install_hash_keys(context: &Context, arguments: &Relay) -> Result<bool> {
-    let usual: PathBuf = context.global.data.join(hash_keys::NAME);
-    let path = arguments.hash_key_file.clone().or_else(|| usual.exists().then_some(usual));
-    match path {
-        Some(path) => hash_keys::load(&path)?.install(),
+    match hash_keys::find(&context.global.data, arguments.hash_key_file.as_deref())? {
+        Some(keys) => keys.install(),
         None => telemetry::no_hash_keys(),
     }
     Ok(HashKeys::installed().is_some())

@@ -12,7 +12,6 @@ use chrono::{DateTime, Days, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 use tidings_pipeline::{
-    Log,
     inspect::{
         find::{self, Found},
         reprocess::{self, Range},
@@ -171,17 +170,9 @@ async fn reprocess(context: &Context, arguments: &Reprocess) -> Result<()> {
         written += count;
         progress.say(&format!("{written} batches"));
     };
-    let batches = on_log!(&log, log => reprocess_on(log, range, told).await)?;
+    let batches = on_log!(&log, log => reprocess::reprocess(log, range, told).await)?;
     drop(progress);
     pool.close().await;
     let said = format!("{batches} batches go through the steps again");
     context.output.done(&Reprocessed { batches }, &said)
-}
-
-async fn reprocess_on<L: Log>(
-    log: &L,
-    range: Range,
-    told: impl FnMut(u64) + Send,
-) -> tidings_pipeline::Result<u64> {
-    reprocess::reprocess(log, range, told).await
 }

@@ -82,11 +82,14 @@ impl<L: Log> Refine<L> {
         let Some(provenance) = Provenance::of_events(record) else {
             let provenance = Provenance::of_raw(record);
             tally.begin(&provenance);
-            return refuse(record, provenance, tally, outputs);
+            // What is no bundle either says more.
+            let reason = bundle::read(record).err().unwrap_or_else(no_provenance);
+            return refuse(record, (provenance, reason), tally, outputs);
         };
         tally.begin(&provenance);
-        let Ok(events) = bundle::read(record) else {
-            return refuse(record, provenance, tally, outputs);
+        let events = match bundle::read(record) {
+            Ok(events) => events,
+            Err(reason) => return refuse(record, (provenance, reason), tally, outputs),
         };
         let key = record.key.as_ref().map(|key| String::from_utf8_lossy(key));
         let device = key.as_deref().unwrap_or_default();
@@ -125,14 +128,20 @@ impl<L: Log> Refine<L> {
 }
 
 /// Keeps a record that is none of ours.
-fn refuse(record: &Record, provenance: Provenance, tally: &mut Tally, outputs: &mut Vec<Output>) {
-    let reason = bundle::read(record).err().unwrap_or_else(|| {
-        let message = "it has no header `source`; write to telemetry.raw instead";
-        Reason::new("$", "no_provenance", message)
-    });
+fn refuse(
+    record: &Record,
+    (provenance, reason): (Provenance, Reason),
+    tally: &mut Tally,
+    outputs: &mut Vec<Output>,
+) {
     let failed = Failed::batch(provenance, reason, record.value.clone());
     outputs.push(failed.output(record.partition));
     tally.count(&Refined::Failed);
+}
+
+fn no_provenance() -> Reason {
+    let message = "it has no header `source`; write to telemetry.raw instead";
+    Reason::new("$", "no_provenance", message)
 }
 
 impl<L: Log> Step for Refine<L> {

@@ -22,7 +22,7 @@ const SETTLED_WITHIN: Days = Days::new(7);
 /// The account of one day (UTC, by when the relay took the events).
 ///
 /// `received + derived = unique + duplicate + failed + filtered + pending`
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Account {
     /// The day.
     pub day: NaiveDate,
@@ -110,21 +110,7 @@ impl Account {
 
     /// Adds up what the steps and sinks have done.
     fn of(day: NaiveDate, rows: &[DayRow]) -> Self {
-        let mut account = Self {
-            day,
-            batches: 0,
-            batches_failed: 0,
-            bytes_failed: 0,
-            received: 0,
-            derived: 0,
-            unique: 0,
-            collisions: 0,
-            duplicate: 0,
-            failed: 0,
-            filtered: 0,
-            pending: 0,
-            sinks: Vec::new(),
-        };
+        let mut account = Self { day, ..Self::default() };
         for row in rows.iter().filter(|row| row.step != "sink") {
             account.batches += row.batches;
             account.batches_failed += row.batches_failed;
@@ -240,26 +226,7 @@ mod tests {
     };
 
     fn row(step: &str, sink: &str) -> DayRow {
-        DayRow {
-            day: NaiveDate::default(),
-            step: step.to_owned(),
-            sink: sink.to_owned(),
-            batches: 0,
-            batches_failed: 0,
-            bytes_failed: 0,
-            received: 0,
-            passed: 0,
-            taken: 0,
-            derived: 0,
-            unique_events: 0,
-            duplicate: 0,
-            failed: 0,
-            filtered: 0,
-            collision: 0,
-            stored: 0,
-            already_there: 0,
-            rejected: 0,
-        }
+        DayRow { step: step.to_owned(), sink: sink.to_owned(), ..DayRow::default() }
     }
 
     #[test]

@@ -51,10 +51,11 @@ async fn follow<L: Log>(
     commits: &mut u64,
     shutdown: &CancellationToken,
 ) -> Result<()> {
+    let id = log.id().await?;
     let mut member = log.join(GROUP, topic::LEDGER).await?;
     while !shutdown.is_cancelled() {
         let Turn::Records(records) = member.next(LIMITS).await? else { continue };
-        project(log, pool, &records).await?;
+        project(&id, pool, &records).await?;
         member.commit(Vec::new(), &hop::positions(&records)).await?;
         *commits += 1;
     }
@@ -83,8 +84,7 @@ pub(crate) async fn prune(pool: &PgPool, age: Duration, shutdown: &CancellationT
     }
 }
 
-async fn project<L: Log>(log: &L, pool: &PgPool, records: &[Record]) -> Result<()> {
-    let id = log.id().await?;
+async fn project(log: &str, pool: &PgPool, records: &[Record]) -> Result<()> {
     let mut conn = pool.acquire().await.map_err(Error::unanswered("connect to the database"))?;
     for at in hop::positions(records) {
         let mut projection = Projection::default();
@@ -94,7 +94,7 @@ async fn project<L: Log>(log: &L, pool: &PgPool, records: &[Record]) -> Result<(
                 Err(error) => telemetry::unreadable_entry(record.partition, record.offset, &error),
             }
         }
-        store::project_ledger(&mut conn, (&id, at.partition), &projection).await?;
+        store::project_ledger(&mut conn, (log, at.partition), projection).await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 use bytes::Bytes;
 use chrono::DateTime;
 use reqwest::{
-    Client, Method, Url,
+    Client, ClientBuilder, Method, Url,
     header::{DATE, HeaderMap, RETRY_AFTER},
     redirect,
 };
@@ -46,25 +46,9 @@ impl Http {
     ///
     /// A certificate cannot be read, or TLS cannot be set up.
     pub(super) fn new(trusted: &[Vec<u8>], is_tls: bool, timeout: Duration) -> Result<Self> {
-        Client::builder()
-            .tls_backend_preconfigured(tls(trusted, is_tls)?)
-            .user_agent(concat!("tidings/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .timeout(timeout)
-            .pool_idle_timeout(IDLE)
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            // Off already, unless another crate of the application turns the features on.
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .build()
-            .map(Self)
-            .map_err(|source| Error::Http { source: source.into() })
+        let tls = tls(trusted, is_tls).map_err(|source| Error::Http { source: source.into() })?;
+        let client = client(tls).connect_timeout(CONNECT).timeout(timeout).build();
+        client.map(Self).map_err(|source| Error::Http { source: source.into() })
     }
 
     /// Sends a request and reads the answer.
@@ -111,14 +95,35 @@ fn explain(error: reqwest::Error) -> String {
     text
 }
 
-/// Trusts what the operating system trusts, and `trusted` beside it.
-fn tls(trusted: &[Vec<u8>], is_needed: bool) -> Result<ClientConfig> {
-    let unusable = |source: rustls::Error| Error::Http { source: source.into() };
+/// Returns what makes a client that follows no redirect, uses no proxy from the environment and repeats nothing by
+/// itself.
+pub(super) fn client(tls: ClientConfig) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(concat!("tidings/", env!("CARGO_PKG_VERSION")))
+        .pool_idle_timeout(IDLE)
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        // Off already, unless another crate of the application turns the features on.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+}
+
+/// Trusts what the operating system trusts, and `trusted` (DER) beside it.
+///
+/// # Errors
+///
+/// TLS cannot be set up, or, where it is needed, the certificates cannot be read.
+pub(super) fn tls(trusted: &[Vec<u8>], is_needed: bool) -> Result<ClientConfig, rustls::Error> {
     // Handed in, never installed: the application may have chosen another provider for the process.
     let provider = Arc::new(crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(unusable)?;
+        .with_safe_default_protocol_versions()?;
     let extra = trusted.iter().map(|der| CertificateDer::from(der.clone()));
     let mut config = match Verifier::new_with_extra_roots(extra, provider) {
         Ok(verifier) => config
@@ -126,7 +131,7 @@ fn tls(trusted: &[Vec<u8>], is_needed: bool) -> Result<ClientConfig> {
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth(),
         // A machine without any certificate can still speak plain http.
-        Err(error) if is_needed => return Err(unusable(error)),
+        Err(error) if is_needed => return Err(error),
         Err(_) => config.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
