@@ -112,9 +112,10 @@ async fn locate(context: &Context, arguments: &Where) -> Result<()> {
 /// Returns the sinks that have taken something lately.
 async fn sinks(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>> {
     let mut sinks = Vec::new();
+    let mut conn = pool.acquire().await.context("connect to the database")?;
     for back in 0..SINKS_WITHIN {
         let day = now.date_naive().checked_sub_days(Days::new(back)).unwrap_or_default();
-        let account = of_day(pool, day).await?;
+        let account = of_day(&mut conn, day).await?;
         sinks.extend(account.sinks.into_iter().map(|sink| sink.sink));
     }
     sinks.sort_unstable();

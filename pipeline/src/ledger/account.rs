@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use super::Entry;
 use crate::{
-    Error, Result,
+    Result,
     provenance::Source,
     store::{self, DayRow},
 };
@@ -157,28 +157,30 @@ impl BatchAccount {
 /// # Errors
 ///
 /// A database that does not answer.
-pub async fn of_day(pool: &PgPool, day: NaiveDate) -> Result<Account> {
-    let mut conn = pool.acquire().await.map_err(Error::unanswered("connect to the database"))?;
-    Ok(Account::of(day, &store::read_days(&mut conn, day, day).await?))
+pub async fn of_day(conn: &mut PgConnection, day: NaiveDate) -> Result<Account> {
+    Ok(Account::of(day, &store::read_days(conn, day, day).await?))
 }
 
-/// Calls `found` for each batch of a day with its account, by place in the raw log.
+/// Returns the account of each batch of a day, by its place in the raw log.
 ///
-/// It reads the ledger of that day and a week more, and holds some hundred bytes for each batch.
+/// It reads the ledger of that day and a week more, and holds some hundred bytes for each batch. The batches are those
+/// of [`of_day`] only if both are read in one snapshot: in a transaction of isolation level `repeatable read`.
 ///
 /// # Errors
 ///
 /// A database that does not answer.
-pub async fn of_batches(pool: &PgPool, day: NaiveDate) -> Result<BTreeMap<Source, BatchAccount>> {
+pub async fn of_batches(
+    conn: &mut PgConnection,
+    day: NaiveDate,
+) -> Result<BTreeMap<Source, BatchAccount>> {
     let from = day.and_time(NaiveTime::MIN).and_utc();
     let until = from.checked_add_days(SETTLED_WITHIN).unwrap_or(DateTime::<Utc>::MAX_UTC);
     let number = super::entry::day(from.timestamp_millis());
     let mut batches = BTreeMap::new();
     let mut after = (String::new(), i32::MIN, i64::MIN);
-    let mut conn = pool.acquire().await.map_err(Error::unanswered("connect to the database"))?;
     loop {
         let place = (after.0.as_str(), after.1, after.2);
-        let rows = store::read_entries(&mut conn, (from, until), place, PAGE).await?;
+        let rows = store::read_entries(conn, (from, until), place, PAGE).await?;
         for row in &rows {
             if let Ok(entry) = Entry::read(row.entry.as_bytes()) {
                 add(&mut batches, &entry, number);

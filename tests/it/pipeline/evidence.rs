@@ -85,8 +85,9 @@ impl<L: Log> Stage<L> {
     async fn accounts(&self, expected: &Expected) -> Vec<String> {
         let mut differences = Differences::default();
         let mut accounts = Vec::new();
+        let mut conn = self.database.pool().acquire().await.unwrap();
         for day in self.sender.days() {
-            match account::of_day(self.database.pool(), day).await {
+            match account::of_day(&mut conn, day).await {
                 Ok(account) => {
                     if !account.is_balanced() {
                         differences.0.push(format!("not balanced: {account:?}"));
@@ -165,8 +166,9 @@ impl<L: Log> Stage<L> {
     /// Holds the account of each batch against what was expected of it.
     async fn batches(&self, expected: &Expected, differences: &mut Differences) {
         let mut found: BTreeMap<Source, BatchAccount> = BTreeMap::new();
+        let mut conn = self.database.pool().acquire().await.unwrap();
         for day in self.sender.days() {
-            found.extend(account::of_batches(self.database.pool(), day).await.unwrap());
+            found.extend(account::of_batches(&mut conn, day).await.unwrap());
         }
         differences.number("batches in the ledger", found.len(), expected.batches.len());
         for (source, (events, bytes)) in &expected.batches {

@@ -87,7 +87,8 @@ async fn batches_that_are_sent_twice_to_a_pipeline_that_is_killed_are_in_the_tab
     log.append(later).await.unwrap();
     let _running = start().await;
     let account = eventually(SOON, "everything is accounted for", async || {
-        let account = account::of_day(pool, now.date_naive()).await.unwrap();
+        let mut conn = pool.acquire().await.unwrap();
+        let account = account::of_day(&mut conn, now.date_naive()).await.unwrap();
         let sent = i64::try_from(2 * BATCHES * EVENTS).unwrap();
         let taken = account.sinks.first().is_some_and(|sink| sink.pending == 0);
         (account.received == sent && account.pending == 0 && taken).then_some(account)

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use chrono::NaiveDate;
 use serde::Serialize;
 use sqlx::PgPool;
-use tidings_pipeline::ledger::account::{self, BatchAccount, SinkAccount};
+use tidings_pipeline::{
+    ledger::account::{self, BatchAccount, SinkAccount},
+    provenance::Source,
+};
 
 use crate::{
     arguments::telemetry::Account,
@@ -25,6 +28,9 @@ const LOOKS: u32 = 10;
 
 /// How long after the last look.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Begins what reads a day and its batches.
+const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 
 /// What became of a day's telemetry.
 #[derive(Debug, Serialize)]
@@ -48,6 +54,17 @@ struct Batch {
     account: BatchAccount,
 }
 
+impl Batch {
+    fn of((source, account): (Source, BatchAccount)) -> Self {
+        Self {
+            source: source.to_string(),
+            balanced: account.is_balanced(),
+            pending: account.pending(),
+            account,
+        }
+    }
+}
+
 /// Shows the account of a day, and fails if it is not balanced.
 pub(super) async fn run(context: &Context, arguments: &Account) -> Result<()> {
     let place = Place::find(&context.global)?;
@@ -57,29 +74,13 @@ pub(super) async fn run(context: &Context, arguments: &Account) -> Result<()> {
     tx.rollback().await?;
     database.close().await?;
     let pool = place.pool(1, true).await?;
-    let day = arguments.day.unwrap_or(today);
-    let account = settled(&pool, day).await?;
-    let open = |(source, batch): (tidings_pipeline::provenance::Source, BatchAccount)| Batch {
-        source: source.to_string(),
-        balanced: batch.is_balanced(),
-        pending: batch.pending(),
-        account: batch,
-    };
-    let batches_open = if arguments.batches {
-        let batches = account::of_batches(&pool, day).await?.into_iter().map(open);
-        Some(batches.filter(|batch| !batch.balanced || batch.pending > 0).collect())
-    } else {
-        None
-    };
+    let shown = settled(&pool, arguments.day.unwrap_or(today), arguments.batches).await?;
     pool.close().await;
-    let lost = batches_open.iter().flatten().any(|batch: &Batch| !batch.balanced);
-    let balanced = account.is_balanced() && !lost;
-    let shown = Shown { account, balanced, batches_open };
     context.output.show(&shown, || sheet(&shown))?;
-    if balanced {
+    if shown.balanced {
         return Ok(());
     }
-    let message = format!("the account of {day} is not balanced");
+    let message = format!("the account of {} is not balanced", shown.account.day);
     Err(Coded::new(Exit::Failed, message)
         .hint("something has written to the topics or tables by other ways, or this is a fault: report it")
         .into())
@@ -89,15 +90,31 @@ pub(super) async fn run(context: &Context, arguments: &Account) -> Result<()> {
 ///
 /// Records of the ledger are added up partition by partition: for a moment a sink may have taken what nobody seems to
 /// have let through.
-async fn settled(pool: &PgPool, day: NaiveDate) -> Result<account::Account> {
+async fn settled(pool: &PgPool, day: NaiveDate, batches: bool) -> Result<Shown> {
     for _ in 0..LOOKS {
-        let account = account::of_day(pool, day).await?;
-        if account.is_balanced() {
-            return Ok(account);
+        let shown = look(pool, day, batches).await?;
+        if shown.balanced {
+            return Ok(shown);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    Ok(account::of_day(pool, day).await?)
+    look(pool, day, batches).await
+}
+
+/// Reads the day and its batches in one snapshot, so that they are of the same records.
+async fn look(pool: &PgPool, day: NaiveDate, batches: bool) -> Result<Shown> {
+    let mut tx = pool.begin_with(SNAPSHOT).await.context("begin a transaction")?;
+    let account = account::of_day(&mut tx, day).await?;
+    let mut balanced = account.is_balanced();
+    let mut batches_open = None;
+    if batches {
+        let of_batches = account::of_batches(&mut tx, day).await?;
+        balanced &= of_batches.values().all(BatchAccount::is_balanced);
+        let open = of_batches.into_iter().map(Batch::of);
+        batches_open = Some(open.filter(|batch| !batch.balanced || batch.pending > 0).collect());
+    }
+    tx.rollback().await.context("end the transaction")?;
+    Ok(Shown { account, balanced, batches_open })
 }
 
 fn sheet(shown: &Shown) -> Sheet {

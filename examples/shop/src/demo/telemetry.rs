@@ -53,10 +53,13 @@ impl Telemetry {
         );
         let batches = batches.fetch_one(pool).await.context("count the batches of telemetry")?;
         let days = sqlx::query_scalar("select distinct day from tidings.telemetry_day order by 1");
+        let days = days.fetch_all(pool).await.context("read the days of telemetry")?;
         let mut accounts = Vec::new();
-        for day in days.fetch_all(pool).await.context("read the days of telemetry")? {
-            accounts.push(account::of_day(pool, day).await?);
+        let mut conn = pool.acquire().await.context("connect to the database")?;
+        for day in days {
+            accounts.push(account::of_day(&mut conn, day).await?);
         }
+        drop(conn);
         let rows = sqlx::query_as(
             "select count(*), count(*) filter (where pdata_id = $1) from tidings.telemetry_event",
         );
