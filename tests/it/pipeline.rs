@@ -6,7 +6,9 @@
 
 mod evidence;
 mod killed;
+mod outage;
 mod poison;
 mod postgres;
 mod stage;
+mod step;
 mod traffic;

@@ -195,7 +195,8 @@ impl Seat {
         let writer = match self.writer.take() {
             Some(writer) => writer,
             None => {
-                match Writer::open(&self.terms.settings, &self.terms.writer_id, &self.closing) {
+                let names = (&*self.terms.group, self.terms.writer_id.as_str());
+                match Writer::open(&self.terms.settings, names, &self.closing) {
                     Ok(writer) => writer,
                     // A setting or a permission: to join again would not help.
                     Err(error) if !is_transient(&error) => return Ok(Verdict::Refused(error)),

@@ -63,7 +63,9 @@ impl Settings {
 
     /// Returns what is in a group, or asks about it.
     pub(super) fn member(&self, group: &str) -> ClientConfig {
+        let client = client_id(group);
         let own = [
+            ("client.id", client.as_str()),
             ("max.poll.interval.ms", "600000"),
             ("partition.assignment.strategy", "cooperative-sticky"),
         ];
@@ -80,7 +82,8 @@ impl Settings {
 
     /// Returns what reads one partition. The library wants a group, which it does not join.
     pub(super) fn reader(&self) -> ClientConfig {
-        let group = self.named("reader");
+        let (client, group) = (client_id("reader"), self.named("reader"));
+        let own = [("client.id", client.as_str())];
         let fixed = [
             ("group.id", group.as_str()),
             ("isolation.level", "read_committed"),
@@ -88,7 +91,7 @@ impl Settings {
             ("auto.offset.reset", "error"),
             ("enable.partition.eof", "true"),
         ];
-        self.client(&READING, &fixed)
+        self.client(&[&READING[..], &own].concat(), &fixed)
     }
 
     /// Returns what writes outside of groups.
@@ -99,12 +102,13 @@ impl Settings {
         self.client(&[&WRITING[..], &own].concat(), &fixed)
     }
 
-    /// Returns what writes in transactions.
+    /// Returns what writes in transactions for a member of a group.
     ///
     /// The broker looks for transactions that are over their time every ten seconds, so that what a killed member has
     /// left open holds others up for twenty at most.
-    pub(super) fn writer(&self, id: &str) -> ClientConfig {
-        let own = [("transaction.timeout.ms", "10000")];
+    pub(super) fn writer(&self, group: &str, id: &str) -> ClientConfig {
+        let client = client_id(group);
+        let own = [("client.id", client.as_str()), ("transaction.timeout.ms", "10000")];
         let bytes = RECORD_BYTES_MAX.to_string();
         let fixed = [
             ("transactional.id", id),
@@ -132,6 +136,11 @@ impl Settings {
         }
         config
     }
+}
+
+/// Returns the name by which brokers know what a client is for.
+fn client_id(role: &str) -> String {
+    format!("tidings-{role}")
 }
 
 impl fmt::Debug for Settings {

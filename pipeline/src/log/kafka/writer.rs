@@ -73,11 +73,11 @@ impl Writer {
     /// Makes a producer, and waits until the cluster knows it.
     pub(super) fn open(
         settings: &Settings,
-        id: &str,
+        (group, id): (&str, &str),
         closing: &Arc<AtomicBool>,
     ) -> Result<Self, KafkaError> {
         let reports = Reports { error: Mutex::new(None) };
-        let producer: BaseProducer<_> = settings.writer(id).create_with_context(reports)?;
+        let producer: BaseProducer<_> = settings.writer(group, id).create_with_context(reports)?;
         let this = Self { producer, closing: Arc::clone(closing) };
         loop {
             let opened = this.producer.init_transactions(STEP_MAX);
