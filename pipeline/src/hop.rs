@@ -28,6 +28,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The first one; it doubles.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 
+/// How often something is thrown back before it is said again.
+const SAID_EVERY: u32 = 10;
+
 /// What a group reads, and how much at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Station {
@@ -84,11 +87,13 @@ pub(crate) async fn run<L: Log, S: Step>(
 #[derive(Debug)]
 pub(crate) struct Retreat {
     pause: Duration,
+    /// How often it was thrown back since it last got somewhere.
+    times: u32,
 }
 
 impl Default for Retreat {
     fn default() -> Self {
-        Self { pause: PAUSE_MIN }
+        Self { pause: PAUSE_MIN, times: 0 }
     }
 }
 
@@ -108,13 +113,28 @@ impl Retreat {
         if !error.is_transient() {
             return Err(error);
         }
-        telemetry::thrown_back(group, &error);
-        self.pause = if commits > 0 { PAUSE_MIN } else { (self.pause * 2).min(PAUSE_MAX) };
+        if self.note(commits) {
+            telemetry::thrown_back(group, &error);
+        } else {
+            telemetry::thrown_back_again(group, &error);
+        }
         tokio::select! {
             () = tokio::time::sleep(self.pause) => {}
             () = shutdown.cancelled() => {}
         }
         Ok(())
+    }
+
+    /// Finds the next pause; returns whether it is said aloud: the first time, and then every few minutes.
+    fn note(&mut self, commits: u64) -> bool {
+        if commits > 0 {
+            *self = Self::default();
+        } else if self.times > 0 {
+            self.pause = (self.pause * 2).min(PAUSE_MAX);
+        }
+        let aloud = self.times.is_multiple_of(SAID_EVERY);
+        self.times = self.times.saturating_add(1);
+        aloud
     }
 }
 

@@ -52,6 +52,11 @@ pub(crate) struct LogChoice {
 }
 
 impl LogChoice {
+    /// Returns whether this is the database's own log, which `tidings.accept_v1` writes to.
+    pub(crate) const fn is_database(&self) -> bool {
+        matches!(self.kind, LogKind::Postgres) && self.prefix.is_empty()
+    }
+
     /// Returns the log in the database.
     pub(crate) fn database() -> Self {
         Self {

@@ -11,7 +11,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -23,10 +23,10 @@ use super::{
     event::{self, Event},
     hooks::{Counts, Days, Hooks, Tally},
     metrics::Metrics,
-    patience,
 };
 use crate::{
     Log, Result,
+    hop::Retreat,
     log::{Change, Limits, Member, Outcome, Position, Turn},
     reason::Reason,
     record::{Output, Record},
@@ -122,29 +122,20 @@ pub(super) async fn run<L: Log, T: Target>(
     shutdown: &CancellationToken,
 ) -> Result<()> {
     let group = format!("sink.{}", target.name());
-    for attempt in 1.. {
-        let member = log.join(&group, topic::UNIQUE).await;
-        let ended = match member {
-            Ok(member) => {
-                let drive = Drive {
-                    member,
-                    target: Arc::clone(&target),
-                    hooks: Arc::clone(&hooks),
-                    flights: VecDeque::new(),
-                };
-                drive.serve(shutdown).await
-            }
-            Err(error) => Err(error),
+    let (mut retreat, commits) = (Retreat::default(), &target.metrics().commits);
+    while !shutdown.is_cancelled() {
+        let before = commits.load(Ordering::Relaxed);
+        let served = async {
+            let member = log.join(&group, topic::UNIQUE).await?;
+            let (target, hooks) = (Arc::clone(&target), Arc::clone(&hooks));
+            Drive { member, target, hooks, flights: VecDeque::new() }.serve(shutdown).await
         };
-        match ended {
-            Err(error) if error.is_transient() => {
-                let pause = patience::pause(attempt.min(6), None, u64::from(attempt));
-                telemetry::sink_rejoins(target.name(), &error, pause);
-                if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-                    return Ok(());
-                }
+        match served.await {
+            Ok(()) => break,
+            Err(error) => {
+                let commits = commits.load(Ordering::Relaxed) - before;
+                retreat.after(&group, error, commits, shutdown).await?;
             }
-            ended => return ended,
         }
     }
     Ok(())
@@ -286,7 +277,7 @@ async fn fly<T: Target>(target: Arc<T>, hooks: Arc<dyn Hooks>, records: Vec<Reco
         (&metrics.filtered, sum.filtered),
     ];
     for (counter, count) in counters {
-        counter.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+        counter.fetch_add(count, Ordering::Relaxed);
     }
     if let Some(first) = verdicts.rejected.first() {
         let reasons = first.headers.get("reasons").unwrap_or_default();
