@@ -31,8 +31,8 @@ use std::{
 use rdkafka::config::RDKafkaLogLevel;
 use uuid::Uuid;
 
-pub(crate) use self::fault::is_transient;
 use self::{appender::Appender, settings::Settings, topics::Topics};
+pub(crate) use self::{context::Troubles, fault::is_transient};
 pub use self::{member::KafkaMember, reader::KafkaReader};
 use super::{Bounds, Log, Start};
 use crate::{Error, Result, record::Output, topic::Spec};
