@@ -98,6 +98,11 @@ pub(crate) fn sink_started(sink: &str, engine: &str) {
     tracing::info!(sink.name = sink, engine, "sink {sink} writes to {engine}");
 }
 
+pub(crate) fn unmeasured(error: &Error) {
+    let error = chain(error);
+    tracing::debug!(%error, "how far groups are behind was not measured; it is tried again");
+}
+
 pub(crate) fn unpruned(error: &Error) {
     let error = chain(error);
     tracing::warn!(%error, "old records of the ledger were not removed");

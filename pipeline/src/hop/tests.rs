@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod imported;
+mod metered;
 mod retreat;
 
 const PARTITIONS: i32 = 4;

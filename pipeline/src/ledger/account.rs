@@ -268,8 +268,13 @@ mod tests {
         let one =
             Refined { partition: 2, offset: 9, day: 7, taken: 2, unique: 2, ..Refined::default() };
         let of_another_day = Refined { day: 8, ..one };
-        let entry =
-            Entry::Refine { partition: 5, first: 0, next: 1, batches: vec![one, of_another_day] };
+        let entry = Entry::Refine {
+            partition: 5,
+            first: 0,
+            next: 1,
+            batches: vec![one, of_another_day],
+            evicted: None,
+        };
         add(&mut batches, &entry, 7);
         assert_eq!((batches[&source].pending(), batches[&source].is_balanced()), (1, true));
         add(&mut batches, &entry, 7);

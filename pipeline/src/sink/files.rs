@@ -38,7 +38,13 @@ pub use self::{
     target::{Conditional, Retry, Store},
 };
 use self::{filing::Filing, session::Session};
-use crate::{Log, Result, hop::Retreat, ledger::Sunk, store, telemetry, topic};
+use crate::{
+    Log, Result,
+    hop::Retreat,
+    ledger::Sunk,
+    metrics::{Group, Histogram},
+    store, telemetry, topic,
+};
 
 /// What a sink of files is to do.
 #[derive(Clone, Debug)]
@@ -74,8 +80,16 @@ pub struct Metrics {
     pub files: AtomicU64,
     /// Files that were there already, the same.
     pub files_found: AtomicU64,
+    /// Files that were closed to go up.
+    pub rolled: AtomicU64,
+    /// Files that are open now.
+    pub open: AtomicU64,
     /// Times that it began again.
     pub interruptions: AtomicU64,
+    /// What its group does.
+    pub(crate) group: Arc<Group>,
+    /// How long it takes to file what was closed.
+    pub(crate) flush: Histogram,
 }
 
 /// A sink of files.
@@ -149,6 +163,7 @@ impl Sink {
             let before = self.metrics.committed.load(Ordering::Relaxed);
             let Err(error) = self.once(log, &mut conditional, shutdown).await else { continue };
             self.metrics.interruptions.fetch_add(1, Ordering::Relaxed);
+            self.metrics.group.restarted();
             let committed = self.metrics.committed.load(Ordering::Relaxed) - before;
             retreat.after(&self.group(), error, committed, shutdown).await?;
         }

@@ -201,6 +201,18 @@ impl Topics {
         .await
     }
 
+    /// Returns how many members a group has; none where the cluster knows no such group.
+    pub(super) async fn members(&self, group: &str) -> Result<usize> {
+        let doing = "ask for the members of a group";
+        let (settings, group) = (self.settings.clone(), self.settings.named(group));
+        blocking(move || {
+            let consumer = inquirer(&settings, "read_committed")?;
+            let groups = persist(doing, |within| consumer.fetch_group_list(Some(&group), within))?;
+            Ok(groups.groups().iter().map(|found| found.members().len()).sum())
+        })
+        .await
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Topic>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

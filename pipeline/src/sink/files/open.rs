@@ -115,6 +115,11 @@ impl Open {
         Ok(false)
     }
 
+    /// Returns how many files there are.
+    pub(super) fn files(&self) -> usize {
+        self.files.len()
+    }
+
     /// Returns whether the files are to be closed now.
     pub(super) fn is_due(&self, roll: &Roll, now: Instant) -> bool {
         // A plan that is there says where it ends, and nothing else does.
