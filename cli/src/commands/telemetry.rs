@@ -21,6 +21,7 @@ use tidings_pipeline::{
     settings::Settings,
 };
 
+pub(super) use self::account::settled_account;
 use crate::{
     arguments::{
         pipeline::LogChoice,

@@ -9,8 +9,9 @@ use sqlx::PgConnection;
 use super::Entry;
 use crate::{
     Result,
+    dedup::Evicted,
     provenance::Source,
-    store::{self, DayRow},
+    store::{self, DayRow, EvictedRow},
 };
 
 /// How many records of the ledger are read at a time.
@@ -159,6 +160,18 @@ impl BatchAccount {
 /// A database that does not answer.
 pub async fn of_day(conn: &mut PgConnection, day: NaiveDate) -> Result<Account> {
     Ok(Account::of(day, &store::read_days(conn, day, day).await?))
+}
+
+/// Returns how many keys of dedup went before their time since then, and how far back duplicates were still known at the
+/// worst; nothing where none went.
+///
+/// # Errors
+///
+/// A database that does not answer.
+pub async fn evicted(conn: &mut PgConnection, since: DateTime<Utc>) -> Result<Option<Evicted>> {
+    let EvictedRow { keys, reaches_s } = store::read_evicted(conn, since).await?;
+    let whole = |number: Option<i64>| u64::try_from(number.unwrap_or_default()).unwrap_or_default();
+    Ok(keys.map(|keys| Evicted { keys: whole(Some(keys)), reaches_s: whole(reaches_s) }))
 }
 
 /// Returns the account of each batch of a day, by its place in the raw log.

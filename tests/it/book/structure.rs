@@ -263,7 +263,10 @@ fn every_finding_of_the_doctor_is_in_the_runbook() {
         ["catalogue", "horizon", "lanes", "server", "subscribers", "tables", "workers"]
             .iter()
             .map(|name| source(&format!("events/src/doctor/{name}.rs")))
-            .chain([source("cli/src/commands/doctor/endpoints.rs")])
+            .chain(
+                ["endpoints", "telemetry"]
+                    .map(|name| source(&format!("cli/src/commands/doctor/{name}.rs"))),
+            )
             .flat_map(|source| {
                 let words =
                     source.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
