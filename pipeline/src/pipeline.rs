@@ -17,9 +17,10 @@ use crate::{
         refine::{Gear, Refine},
         unbundle::Unbundle,
     },
-    ledger,
+    lag, ledger,
     log::Limits,
     lookup::Loader,
+    metrics::Metrics,
     steps::Steps,
     topic::{self, Layout},
 };
@@ -47,6 +48,9 @@ pub struct Builder<L> {
     members: usize,
     clock: fn() -> DateTime<Utc>,
     sinks: Vec<(String, Task<L>)>,
+    metrics: Arc<Metrics>,
+    /// Whether it is measured how far groups are behind.
+    measures: bool,
 }
 
 /// A running pipeline.
@@ -70,6 +74,8 @@ impl<L: Log> Builder<L> {
             members: 1,
             clock: now,
             sinks: Vec::new(),
+            metrics: Arc::default(),
+            measures: false,
         }
     }
 
@@ -107,6 +113,14 @@ impl<L: Log> Builder<L> {
         self
     }
 
+    /// Counts what the pipeline does, and measures how far its groups are behind, every 15 seconds.
+    ///
+    /// What a sink counts is added by whoever makes it: [`Metrics::add_sink`].
+    pub fn metrics(mut self, metrics: Arc<Metrics>) -> Self {
+        (self.metrics, self.measures) = (metrics, true);
+        self
+    }
+
     /// Adds a sink, which is given the log and runs until the token is cancelled.
     pub fn sink<F>(
         mut self,
@@ -136,13 +150,16 @@ impl<L: Log> Builder<L> {
         Loader::new(Arc::clone(self.steps.lookups())).check(&self.pool).await?;
         let shutdown = shutdown.child_token();
         let mut tasks = JoinSet::new();
-        for _ in 0..self.members {
+        for member in 0..self.members {
             self.spawn_unbundle(&mut tasks, &shutdown);
-            self.spawn_refine(&mut tasks, &shutdown);
+            self.spawn_refine(&mut tasks, &shutdown, member);
+        }
+        if self.measures {
+            self.spawn_watch(&mut tasks, &shutdown);
         }
         let (log, pool, ended) = (self.log.clone(), self.pool.clone(), shutdown.clone());
-        let age = self.layout.retention;
-        tasks.spawn(async move { ledger::project::run(&log, &pool, &ended).await });
+        let (age, meter) = (self.layout.retention, Arc::clone(&self.metrics.ledger));
+        tasks.spawn(async move { ledger::project::run(&log, &pool, &meter, &ended).await });
         let (pool, ended) = (self.pool, shutdown.clone());
         tasks.spawn(async move {
             ledger::project::prune(&pool, age, &ended).await;
@@ -156,21 +173,41 @@ impl<L: Log> Builder<L> {
 
     fn spawn_unbundle(&self, tasks: &mut JoinSet<Result<()>>, shutdown: &CancellationToken) {
         let (log, ended, partitions) = (self.log.clone(), shutdown.clone(), self.layout.partitions);
-        let station = Station { group: "unbundle", topic: topic::RAW, limits: self.limits };
-        tasks.spawn(
-            async move { hop::run(&log, station, || Unbundle::new(partitions), &ended).await },
-        );
+        let (metrics, limits) = (Arc::clone(&self.metrics), self.limits);
+        let meter = Arc::clone(&metrics.unbundle);
+        let station = Station { group: "unbundle", topic: topic::RAW, limits, meter };
+        tasks.spawn(async move {
+            let fresh = || Unbundle::new(partitions).counted(Arc::clone(&metrics));
+            hop::run(&log, station, fresh, &ended).await
+        });
     }
 
-    fn spawn_refine(&self, tasks: &mut JoinSet<Result<()>>, shutdown: &CancellationToken) {
+    fn spawn_watch(&self, tasks: &mut JoinSet<Result<()>>, shutdown: &CancellationToken) {
+        let (log, metrics) = (self.log.clone(), Arc::clone(&self.metrics));
+        let (clock, ended) = (self.clock, shutdown.clone());
+        tasks.spawn(async move {
+            lag::watch(&log, &metrics, clock, &ended).await;
+            Ok(())
+        });
+    }
+
+    fn spawn_refine(
+        &self,
+        tasks: &mut JoinSet<Result<()>>,
+        shutdown: &CancellationToken,
+        member: usize,
+    ) {
         let (log, ended, steps) = (self.log.clone(), shutdown.clone(), Arc::clone(&self.steps));
         let (window, bytes): (Duration, _) = (self.layout.window, self.keys_bytes_max);
         let (clock, pool) = (self.clock, self.pool.clone());
-        let station = Station { group: "refine", topic: topic::EVENTS, limits: self.limits };
+        let (metrics, limits) = (Arc::clone(&self.metrics), self.limits);
+        let meter = Arc::clone(&metrics.refine);
+        let station = Station { group: "refine", topic: topic::EVENTS, limits, meter };
         tasks.spawn(async move {
             let fresh = || {
                 let gear = Gear::new(Arc::clone(&steps), Some((pool.clone(), ended.clone())));
-                Refine::new(log.clone(), gear, (window, bytes), clock)
+                let refine = Refine::new(log.clone(), gear, (window, bytes), clock);
+                refine.counted(Arc::clone(&metrics), member)
             };
             hop::run(&log, station, fresh, &ended).await
         });

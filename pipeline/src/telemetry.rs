@@ -5,7 +5,7 @@
 #[cfg(feature = "kafka")]
 mod kafka;
 
-use std::{error::Error as StdError, time::Duration};
+use std::error::Error as StdError;
 
 use crate::{
     Error,
@@ -31,6 +31,12 @@ pub(crate) fn chain(error: &Error) -> String {
 pub(crate) fn thrown_back(group: &str, error: &Error) {
     let error = chain(error);
     tracing::warn!(group, %error, "{group} begins again from what is committed");
+}
+
+/// It was said a few minutes ago.
+pub(crate) fn thrown_back_again(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::debug!(group, %error, "{group} begins again from what is committed, once more");
 }
 
 pub(crate) fn changed(group: &str, change: &Change) {
@@ -92,6 +98,11 @@ pub(crate) fn sink_started(sink: &str, engine: &str) {
     tracing::info!(sink.name = sink, engine, "sink {sink} writes to {engine}");
 }
 
+pub(crate) fn unmeasured(error: &Error) {
+    let error = chain(error);
+    tracing::debug!(%error, "how far groups are behind was not measured; it is tried again");
+}
+
 pub(crate) fn unpruned(error: &Error) {
     let error = chain(error);
     tracing::warn!(%error, "old records of the ledger were not removed");
@@ -151,11 +162,6 @@ pub(crate) fn request_retried(store: &str, path: &str, attempt: u32, error: &obj
     );
 }
 
-pub(crate) fn sink_interrupted(sink: &str, error: &Error) {
-    let error = chain(error);
-    tracing::warn!(sink, %error, "the sink {sink} is interrupted and begins again at its last commit");
-}
-
 pub(crate) fn sink_left_open(sink: &str) {
     tracing::warn!(
         sink,
@@ -213,12 +219,6 @@ pub(crate) fn sink_goes_on(sink: &str) {
 /// A service says what only a person can put right; nothing is lost meanwhile.
 pub(crate) fn sink_needs_somebody(sink: &str, reason: &str) {
     tracing::error!(sink.name = sink, reason, "sink {sink} waits, and loses nothing: {reason}");
-}
-
-/// Another member has taken over, or the log was away.
-pub(crate) fn sink_rejoins(sink: &str, error: &Error, pause: Duration) {
-    let pause_ms = pause.as_millis();
-    tracing::warn!(sink.name = sink, pause_ms, %error, "sink {sink} joins its group again");
 }
 
 /// A service refuses documents; each is in the topic of failed events.

@@ -1,11 +1,14 @@
 //! What `pipeline` understands, and which log the commands of telemetry look into.
 
-use std::{fmt, ops::RangeInclusive, path::PathBuf, time::Duration};
+pub(crate) mod posthog;
+
+use std::{fmt, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use serde::Serialize;
 use tidings_pipeline::sink::files::Codec;
 
+use self::posthog::Posthog;
 use super::serve::Session;
 use crate::duration;
 
@@ -52,6 +55,11 @@ pub(crate) struct LogChoice {
 }
 
 impl LogChoice {
+    /// Returns whether this is the database's own log, which `tidings.accept_v1` writes to.
+    pub(crate) const fn is_database(&self) -> bool {
+        matches!(self.kind, LogKind::Postgres) && self.prefix.is_empty()
+    }
+
     /// Returns the log in the database.
     pub(crate) fn database() -> Self {
         Self {
@@ -152,6 +160,13 @@ pub(crate) struct Work {
     /// How long the table keeps an event, 1h to 365d, by whole days
     #[arg(long, env = "TIDINGS_TABLE_KEPT", default_value = "30d", value_name = "DURATION", value_parser = duration::within(KEPT))]
     pub(crate) table_kept: Duration,
+
+    #[command(flatten)]
+    pub(crate) posthog: Posthog,
+
+    /// Show metrics of the pipeline at `http://ADDRESS/metrics`, 127.0.0.1:9465 for example
+    #[arg(long, env = "TIDINGS_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
 }
 
 /// The pipeline by itself.

@@ -24,6 +24,10 @@ pub(crate) enum TelemetryCommand {
     /// unique = stored + already there + rejected + filtered + pending.
     /// It fails if they do not.
     Account(Account),
+    /// Show how far the steps and sinks are behind
+    ///
+    /// For each group its members, what it has not read yet, and the age of the oldest of that.
+    Lag(Lag),
     /// Look at what was not taken, and send it again
     #[command(subcommand)]
     Failed(FailedCommand),
@@ -68,6 +72,17 @@ pub(crate) struct Account {
     /// Show each batch that is not balanced or has pending events too
     #[arg(long)]
     pub(crate) batches: bool,
+}
+
+/// How far groups are behind.
+#[derive(Args, Debug)]
+pub(crate) struct Lag {
+    /// Show each partition with its position and its end
+    #[arg(long)]
+    pub(crate) partitions: bool,
+
+    #[command(flatten)]
+    pub(crate) log: LogChoice,
 }
 
 /// What `telemetry failed` can do.

@@ -43,6 +43,9 @@ struct Started {
     worker: String,
     /// The sinks of the pipeline; `None` where it is left out.
     pipeline: Option<Vec<String>>,
+    /// Where its metrics are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<String>,
     kinds: &'static [&'static str],
 }
 
@@ -167,7 +170,8 @@ async fn start(context: &Context, up: &Up, server: &Server) -> Result<Everything
         embedded.map(|_| file::write(&context.global.data, &running)).transpose()?;
     let sinks = pipeline.as_ref().map(|pipeline| pipeline.sinks.clone());
     let started = Started::new(context, serve, (server, &place), &keys)?;
-    let started = Started { pipeline: sinks, ..started };
+    let metrics = pipeline.as_ref().and_then(|pipeline| pipeline.metrics.clone());
+    let started = Started { pipeline: sinks, metrics, ..started };
     Ok(Everything { service, pipeline, connection_file, started })
 }
 
@@ -222,6 +226,7 @@ impl Started {
             key: Key { id: keys.id().to_string(), source: keys.source.clone() },
             worker: serve::name(serve),
             pipeline: None,
+            metrics: None,
             kinds: KINDS,
         })
     }
@@ -247,6 +252,7 @@ impl Started {
             .field("key", format!("{} from {}", key.id, key.source))
             .field("worker", format!("{worker}, for subscribers of the kinds {}", KINDS.join(", ")))
             .maybe("telemetry", self.pipeline.as_ref().map(|sinks| sinks.join(", ")))
+            .maybe("metrics", self.metrics.as_ref())
             .field("stop", "Ctrl-C lets what is in flight finish; a second one stops at once")
     }
 }

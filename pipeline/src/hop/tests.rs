@@ -22,6 +22,8 @@ use crate::{
 };
 
 mod imported;
+mod metered;
+mod retreat;
 
 const PARTITIONS: i32 = 4;
 const LIMITS: Limits = Limits { records: 3, bytes: 1 << 20 };

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    dedup::Evicted,
     record::{Headers, Output},
     topic,
 };
@@ -38,6 +39,9 @@ pub enum Entry {
         next: i64,
         /// What became of the events of each batch, as far as they were in these records.
         batches: Vec<Refined>,
+        /// Keys of dedup that went before their time since the entry before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evicted: Option<Evicted>,
     },
     /// What a sink has taken.
     Sink {
@@ -274,7 +278,7 @@ mod tests {
                 r#"{"step":"unbundle","partition":3,"first":7,"next":8,"batches":[[7,20000,20,19,1,0]]}"#,
             ),
             (
-                Entry::Refine { partition, first, next, batches: vec![refined] },
+                Entry::Refine { partition, first, next, batches: vec![refined], evicted: None },
                 r#"{"step":"refine","partition":3,"first":7,"next":8,"batches":[[3,7,20000,19,2,15,3,2,1,1]]}"#,
             ),
             (

@@ -38,10 +38,13 @@ pub use self::{
     target::{Conditional, Retry, Store},
 };
 use self::{filing::Filing, session::Session};
-use crate::{Log, Result, ledger::Sunk, store, telemetry, topic};
-
-/// How long a sink that was interrupted waits before it begins again.
-const PAUSE: Duration = Duration::from_secs(2);
+use crate::{
+    Log, Result,
+    hop::Retreat,
+    ledger::Sunk,
+    metrics::{Group, Histogram},
+    store, telemetry, topic,
+};
 
 /// What a sink of files is to do.
 #[derive(Clone, Debug)]
@@ -77,8 +80,16 @@ pub struct Metrics {
     pub files: AtomicU64,
     /// Files that were there already, the same.
     pub files_found: AtomicU64,
+    /// Files that were closed to go up.
+    pub rolled: AtomicU64,
+    /// Files that are open now.
+    pub open: AtomicU64,
     /// Times that it began again.
     pub interruptions: AtomicU64,
+    /// What its group does.
+    pub(crate) group: Arc<Group>,
+    /// How long it takes to file what was closed.
+    pub(crate) flush: Histogram,
 }
 
 /// A sink of files.
@@ -147,16 +158,14 @@ impl Sink {
     ///
     /// May be dropped at any time, which is what a crash is: whoever comes next finishes what was planned.
     pub async fn run<L: Log>(&self, log: &L, shutdown: &CancellationToken) -> Result<()> {
-        let mut conditional = None;
+        let (mut conditional, mut retreat) = (None, Retreat::default());
         while !shutdown.is_cancelled() {
+            let before = self.metrics.committed.load(Ordering::Relaxed);
             let Err(error) = self.once(log, &mut conditional, shutdown).await else { continue };
-            if !error.is_transient() {
-                return Err(error);
-            }
             self.metrics.interruptions.fetch_add(1, Ordering::Relaxed);
-            telemetry::sink_interrupted(&self.options.name, &error);
-            // Over earlier when the sink is stopped.
-            drop(tokio::time::timeout(PAUSE, shutdown.cancelled()).await);
+            self.metrics.group.restarted();
+            let committed = self.metrics.committed.load(Ordering::Relaxed) - before;
+            retreat.after(&self.group(), error, committed, shutdown).await?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@
 
 mod answer;
 mod bulk;
+mod engine;
 mod options;
 mod sender;
 mod template;

@@ -4,7 +4,10 @@ use std::fmt;
 
 use rdkafka::ClientConfig;
 
-use super::LOG_LEVEL;
+use super::{
+    LOG_LEVEL,
+    context::{Quiet, Troubles},
+};
 use crate::topic::RECORD_BYTES_MAX;
 
 /// How a log on Kafka is reached.
@@ -14,6 +17,8 @@ pub(super) struct Settings {
     pub(super) prefix: String,
     pub(super) replication: i32,
     pub(super) properties: Vec<(String, String)>,
+    /// What its clients have said.
+    pub(super) troubles: Troubles,
 }
 
 /// For all clients: what may be set otherwise.
@@ -47,8 +52,14 @@ const WRITING: [(&str, &str); 5] = [
 ];
 
 impl Settings {
-    pub(super) const fn new(brokers: String) -> Self {
-        Self { brokers, prefix: String::new(), replication: -1, properties: Vec::new() }
+    pub(super) fn new(brokers: String) -> Self {
+        let (prefix, properties, troubles) = (String::new(), Vec::new(), Troubles::default());
+        Self { brokers, prefix, replication: -1, properties, troubles }
+    }
+
+    /// Returns what hears a client that needs nothing else.
+    pub(super) fn quiet(&self) -> Quiet {
+        Quiet(self.troubles.clone())
     }
 
     /// Returns the name that a topic, group or transaction has in the cluster.

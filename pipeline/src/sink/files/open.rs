@@ -18,11 +18,11 @@ use super::{
     spool::{Spool, Spooled},
 };
 use crate::{
-    Failed, Result, Stage,
+    Result,
     ledger::Sunk,
-    provenance::Provenance,
     reason::Reason,
     record::{Output, Record},
+    sink::event::rejected,
 };
 
 /// From the first day of the common era to that of Unix.
@@ -115,6 +115,11 @@ impl Open {
         Ok(false)
     }
 
+    /// Returns how many files there are.
+    pub(super) fn files(&self) -> usize {
+        self.files.len()
+    }
+
     /// Returns whether the files are to be closed now.
     pub(super) fn is_due(&self, roll: &Roll, now: Instant) -> bool {
         // A plan that is there says where it ends, and nothing else does.
@@ -202,22 +207,13 @@ impl Open {
             }
             Err(why) => {
                 self.days.entry(at.date_naive()).or_default().rejected += 1;
-                self.rejected.push(rejected(record, sink, why));
+                // It stops nobody.
+                let reason = Reason::new("$", "not_an_object", why);
+                self.rejected.push(rejected(sink, record, &reason));
                 Ok(())
             }
         }
     }
-}
-
-/// Returns the record for `failed` of what is no event: it stops nobody.
-fn rejected(record: &Record, sink: &str, why: String) -> Output {
-    // Where it came from is said within events alone, so its place here is all that is known.
-    let provenance = Provenance::of_raw(record);
-    let (index, device) = (None, None);
-    let reasons = vec![Reason::new("$", "not_an_object", why)];
-    let (stage, bytes) = (Stage::Sink, record.value.clone());
-    let failed = Failed { provenance, stage, sink: None, index, device, reasons, bytes };
-    failed.by_sink(sink).output(record.partition)
 }
 
 /// Returns lower-case hexadecimal digits.
