@@ -1,5 +1,7 @@
 //! `tidings pipeline`, and the pipeline inside of `tidings up`.
 
+pub(super) mod sinks;
+
 use std::{fs, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
@@ -9,11 +11,7 @@ use tidings::analytics::HashKeys;
 use tidings_pipeline::{
     Builder, Log, Running,
     settings::Settings,
-    sink::{
-        self,
-        files::{self, Retry, Roll, Store},
-        search, table,
-    },
+    sink::{self, Hooks, files::Roll, table},
     steps::Steps,
     topic::Layout,
 };
@@ -160,18 +158,27 @@ impl Service {
             .layout(layout)
             .keys_bytes_max(memory.saturating_mul(1024 * 1024))
             .members(members);
+        let hooks: Arc<dyn Hooks> = Arc::new(sink::Guard::new(builder.gate()));
         let mut sinks = Vec::new();
-        if let Some(url) = &work.files {
-            let sink = files_sink(context, work, url, pool)?;
+        let roll = Roll {
+            bytes: u64::from(work.files_mb) * 1_000_000,
+            age: work.files_age,
+            ..Roll::default()
+        };
+        let filed = sinks::files(context, &work.places, (work.files_codec, roll), pool)?;
+        if let Some((url, sink)) = work.places.files.as_ref().zip(filed) {
             sinks.push(format!("files ({url})"));
-            builder = builder
-                .sink("files", move |log, shutdown| async move { sink.run(&log, &shutdown).await });
+            let hooks = Arc::clone(&hooks);
+            builder = builder.sink("files", move |log, shutdown| async move {
+                sink.run(&log, hooks, &shutdown).await
+            });
         }
-        if let Some(url) = &work.search {
-            let sink = search_sink(work, url)?;
+        let indexed = sinks::search(&work.places)?;
+        if let Some((url, sink)) = work.places.search.as_ref().zip(indexed) {
             sinks.push(format!("search ({url})"));
+            let hooks = Arc::clone(&hooks);
             builder = builder.sink("search", move |log, shutdown| async move {
-                sink.run(&log, Arc::new(sink::Ledger), &shutdown).await
+                sink.run(&log, hooks, &shutdown).await
             });
         }
         if work.table {
@@ -179,7 +186,7 @@ impl Service {
             let sink = table::Sink::new(options, pool.clone());
             sinks.push("table".to_owned());
             builder = builder.sink("table", move |log, shutdown| async move {
-                sink.run(&log, Arc::new(sink::Ledger), &shutdown).await
+                sink.run(&log, hooks, &shutdown).await
             });
         }
         let running = builder.start(shutdown.clone()).await?;
@@ -201,49 +208,6 @@ fn settings(work: &Work) -> Result<Settings> {
     let Some(path) = &work.config else { return Ok(Settings::default()) };
     let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     Settings::parse(&text).with_context(|| format!("read {}", path.display()))
-}
-
-/// Returns the sink of files; a folder is a place too.
-fn files_sink(context: &Context, work: &Work, url: &str, pool: &PgPool) -> Result<files::Sink> {
-    let url = if url.contains("://") {
-        url.to_owned()
-    } else {
-        fs::create_dir_all(url).with_context(|| format!("make the folder {url}"))?;
-        let folder = fs::canonicalize(url).with_context(|| format!("look at the folder {url}"))?;
-        format!("file://{}", folder.display())
-    };
-    let store = Store::open(&url, &work.files_options, Retry::default())?;
-    let roll = Roll {
-        bytes: u64::from(work.files_mb) * 1_000_000,
-        age: work.files_age,
-        ..Roll::default()
-    };
-    let mut options = files::Options::new("files", context.global.data.join("spool"));
-    options.codec = work.files_codec;
-    options.roll = roll;
-    Ok(files::Sink::new(options, store, pool.clone()))
-}
-
-/// Returns the sink of an index.
-fn search_sink(work: &Work, url: &str) -> Result<search::Sink> {
-    let parsed = url.parse().with_context(|| format!("read the URL {url}"))?;
-    let mut options = search::Options::new("search", parsed);
-    options.prefix.clone_from(&work.search_prefix);
-    options.access = match (&work.search_user, &work.search_api_key) {
-        (Some(pair), _) => {
-            let Some((user, password)) = pair.split_once(':') else {
-                let message = "read --search-user: it has no colon";
-                return Err(Coded::new(Exit::Usage, message).hint("write user:password").into());
-            };
-            search::Access::Basic { user: user.to_owned(), password: password.to_owned() }
-        }
-        (None, Some(key)) => search::Access::ApiKey(key.clone()),
-        (None, None) => search::Access::Open,
-    };
-    if work.search_data_stream {
-        options.storage = search::Storage::DataStream;
-    }
-    Ok(search::Sink::new(options)?)
 }
 
 impl Started {
