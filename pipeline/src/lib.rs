@@ -7,11 +7,13 @@ pub mod condition;
 pub mod dedup;
 pub mod deliver;
 pub mod enrich;
+pub mod erase;
 pub mod error;
 pub mod failed;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod gate;
 mod hop;
 pub mod identity;
 pub mod inspect;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Log, Result,
+    gate::Gate,
     hop::{
         self, Station,
         refine::{Gear, Refine},
@@ -41,6 +42,7 @@ type Task<L> = Box<dyn FnOnce(L, CancellationToken) -> BoxFuture<'static, Result
 pub struct Builder<L> {
     log: L,
     pool: PgPool,
+    gate: Gate,
     layout: Layout,
     steps: Arc<Steps>,
     keys_bytes_max: usize,
@@ -66,6 +68,7 @@ impl<L: Log> Builder<L> {
     pub fn new(log: L, pool: PgPool, steps: Steps) -> Self {
         Self {
             log,
+            gate: Gate::new(pool.clone()),
             pool,
             layout: Layout::default(),
             steps: Arc::new(steps),
@@ -119,6 +122,11 @@ impl<L: Log> Builder<L> {
     pub fn metrics(mut self, metrics: Arc<Metrics>) -> Self {
         (self.metrics, self.measures) = (metrics, true);
         self
+    }
+
+    /// Returns what may be kept and may leave, for the sinks of this process.
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
     }
 
     /// Adds a sink, which is given the log and runs until the token is cancelled.
@@ -199,13 +207,13 @@ impl<L: Log> Builder<L> {
     ) {
         let (log, ended, steps) = (self.log.clone(), shutdown.clone(), Arc::clone(&self.steps));
         let (window, bytes): (Duration, _) = (self.layout.window, self.keys_bytes_max);
-        let (clock, pool) = (self.clock, self.pool.clone());
+        let (clock, gate) = (self.clock, self.gate.clone());
         let (metrics, limits) = (Arc::clone(&self.metrics), self.limits);
         let meter = Arc::clone(&metrics.refine);
         let station = Station { group: "refine", topic: topic::EVENTS, limits, meter };
         tasks.spawn(async move {
             let fresh = || {
-                let gear = Gear::new(Arc::clone(&steps), Some((pool.clone(), ended.clone())));
+                let gear = Gear::new(Arc::clone(&steps), Some((gate.clone(), ended.clone())));
                 let refine = Refine::new(log.clone(), gear, (window, bytes), clock);
                 refine.counted(Arc::clone(&metrics), member)
             };

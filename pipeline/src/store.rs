@@ -3,6 +3,7 @@
 //! Recipe: write `queries/<verb>.sql`, whose first line names the query and its purpose; add the function here; run
 //! `make sqlx`.
 
+pub(crate) mod erasure;
 pub(crate) mod event;
 pub(crate) mod plan;
 

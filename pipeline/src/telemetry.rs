@@ -138,6 +138,16 @@ pub(crate) fn plan_adopted(sink: &str, partition: i32, first: i64, last: i64) {
     );
 }
 
+pub(crate) fn plan_lessened(sink: &str, partition: i32, first: i64, last: i64) {
+    tracing::info!(
+        sink,
+        partition,
+        first,
+        last,
+        "some events of the plan of {first} to {last} of partition {partition} may not be kept any more; {sink} makes its files without them"
+    );
+}
+
 pub(crate) fn plan_recoded(sink: &str, partition: i32, first: i64, last: i64) {
     tracing::warn!(
         sink,

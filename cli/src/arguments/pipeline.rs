@@ -91,36 +91,12 @@ impl fmt::Display for LogKind {
     }
 }
 
-/// How the pipeline works, wherever it runs.
+/// Where events go.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Work {
-    /// The file with rules: how far duplicates are looked for, what is redacted, looked up and routed
-    #[arg(long = "pipeline-config", env = "TIDINGS_PIPELINE_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-
-    /// Partitions of the topics that are made; never changed afterwards
-    #[arg(long, env = "TIDINGS_PARTITIONS", default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1024))]
-    pub(crate) partitions: i32,
-
-    /// How long events are kept in the log, 1h to 365d
-    #[arg(long, env = "TIDINGS_TELEMETRY_KEPT", default_value = "7d", value_name = "DURATION", value_parser = duration::within(KEPT))]
-    pub(crate) telemetry_kept: Duration,
-
+pub(crate) struct Places {
     /// Put events into files there: a folder, `file:///folder`, `s3://bucket/folder`, `gs://…` or `az://…`
     #[arg(long, env = "TIDINGS_FILES", value_name = "URL")]
     pub(crate) files: Option<String>,
-
-    /// What is in the files: jsonl.gz, jsonl.zst or parquet
-    #[arg(long, env = "TIDINGS_FILES_CODEC", default_value = "jsonl.gz", value_name = "CODEC")]
-    pub(crate) files_codec: Codec,
-
-    /// How large a file becomes, in MB, compressed
-    #[arg(long, env = "TIDINGS_FILES_MB", default_value_t = 64, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(crate) files_mb: u32,
-
-    /// How old an event becomes before its file goes up, 1s to 24h
-    #[arg(long, env = "TIDINGS_FILES_AGE", default_value = "15m", value_name = "DURATION", value_parser = duration::within(AGE))]
-    pub(crate) files_age: Duration,
 
     /// A setting of the store, `aws_endpoint=http://127.0.0.1:9000` or `allow_http=true` for example; repeatable, or with commas
     #[arg(
@@ -152,6 +128,37 @@ pub(crate) struct Work {
     /// Write to a data stream, which rolls over by itself: at least once, and not exactly
     #[arg(long, env = "TIDINGS_SEARCH_DATA_STREAM", value_parser = FalseyValueParser::new())]
     pub(crate) search_data_stream: bool,
+}
+
+/// How the pipeline works, wherever it runs.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Work {
+    /// The file with rules: how far duplicates are looked for, what is redacted, looked up and routed
+    #[arg(long = "pipeline-config", env = "TIDINGS_PIPELINE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Partitions of the topics that are made; never changed afterwards
+    #[arg(long, env = "TIDINGS_PARTITIONS", default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1024))]
+    pub(crate) partitions: i32,
+
+    /// How long events are kept in the log, 1h to 365d
+    #[arg(long, env = "TIDINGS_TELEMETRY_KEPT", default_value = "7d", value_name = "DURATION", value_parser = duration::within(KEPT))]
+    pub(crate) telemetry_kept: Duration,
+
+    #[command(flatten)]
+    pub(crate) places: Places,
+
+    /// What is in the files: jsonl.gz, jsonl.zst or parquet
+    #[arg(long, env = "TIDINGS_FILES_CODEC", default_value = "jsonl.gz", value_name = "CODEC")]
+    pub(crate) files_codec: Codec,
+
+    /// How large a file becomes, in MB, compressed
+    #[arg(long, env = "TIDINGS_FILES_MB", default_value_t = 64, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) files_mb: u32,
+
+    /// How old an event becomes before its file goes up, 1s to 24h
+    #[arg(long, env = "TIDINGS_FILES_AGE", default_value = "15m", value_name = "DURATION", value_parser = duration::within(AGE))]
+    pub(crate) files_age: Duration,
 
     /// Keep events in a table of the database too, where `tidings telemetry search` finds them; `up` always does
     #[arg(long, env = "TIDINGS_TABLE", value_parser = FalseyValueParser::new())]

@@ -1,7 +1,7 @@
 //! `tidings pipeline`, and the pipeline inside of `tidings up`.
 
 mod metrics;
-mod sinks;
+pub(super) mod sinks;
 
 use std::{fs, path::Path, sync::Arc};
 

@@ -4,6 +4,7 @@ mod account;
 mod failed;
 mod import;
 mod lag;
+mod resend;
 mod search;
 
 use std::fs;
@@ -67,6 +68,7 @@ pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
         Command::Where(find) => locate(context, find).await,
         Command::Search(arguments) => search::run(context, arguments).await,
         Command::Reprocess(reprocess) => self::reprocess(context, reprocess).await,
+        Command::Resend(arguments) => resend::run(context, arguments).await,
     }
 }
 

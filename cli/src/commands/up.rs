@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     arguments::{
-        pipeline::{LogChoice, Work},
+        pipeline::{LogChoice, Places, Work},
         serve::{Serve, Session},
         up::Up,
     },
@@ -179,8 +179,9 @@ async fn start(context: &Context, up: &Up, server: &Server) -> Result<Everything
 /// else is said.
 async fn refine(context: &Context, up: &Up, place: &Place) -> Result<pipeline::Service> {
     let folder = || context.global.data.join("telemetry").display().to_string();
-    let files = up.work.files.clone().or_else(|| Some(folder()));
-    let work = Work { files, table: true, ..up.work.clone() };
+    let files = up.work.places.files.clone().or_else(|| Some(folder()));
+    let places = Places { files, ..up.work.places.clone() };
+    let work = Work { places, table: true, ..up.work.clone() };
     let pool = place.pool(pipeline::CONNECTIONS, up.serve.session == Session::Pooled).await?;
     let (choice, host) = (LogChoice::database(), serve::name(&up.serve));
     let log = TelemetryLog::choose(&choice, place, (&pool, up.serve.session, &host))?;

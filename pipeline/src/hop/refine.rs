@@ -130,7 +130,7 @@ impl<L: Log> Refine<L> {
                 key: record.key.clone(),
                 now: self.now,
                 snapshot: &self.gear.snapshot,
-                levels: &self.gear.levels,
+                rules: &self.gear.rules,
             };
             let before = outputs.len();
             let refined = super::caught(|| {

@@ -191,7 +191,10 @@ impl<M: Member, T: Target> Drive<M, T> {
                     flight.lost.extend(&lost);
                 }
             }
-            Turn::Records(records) => self.take_off(records),
+            Turn::Records(records) => {
+                self.hooks.refresh().await?;
+                self.take_off(records);
+            }
             Turn::Idle => {}
         }
         Ok(())
@@ -304,7 +307,13 @@ async fn fly<T: Target>(target: Arc<T>, hooks: Arc<dyn Hooks>, records: Vec<Reco
 }
 
 impl Verdicts {
-    fn sum(&self) -> Counts {
+    /// Returns what was rejected, as records of the topic of failed events.
+    pub(super) fn rejected(&self) -> &[Output] {
+        &self.rejected
+    }
+
+    /// Returns the sum of all counts.
+    pub(super) fn sum(&self) -> Counts {
         let mut sum = Counts::default();
         for counts in self.counts.values() {
             sum += *counts;

@@ -21,7 +21,10 @@ use tidings_pipeline::{
     Log as _, Output,
     log::Memory,
     record::Headers,
-    sink::files::{Metrics, Options, Retry, Roll, Sink, Store},
+    sink::{
+        Hooks,
+        files::{Metrics, Options, Retry, Roll, Sink, Store},
+    },
     topic::{self, Layout},
 };
 use tidings_tests::{Database, SOON, Temporary, eventually, s3::Bucket};
@@ -46,6 +49,7 @@ pub(super) struct Lake {
     pub(super) database: Arc<Database>,
     pub(super) log: Memory,
     pub(super) options: Options,
+    pub(super) hooks: Arc<dyn Hooks>,
     /// Where its files lie.
     pub(super) folder: PathBuf,
     spool: Arc<Temporary>,
@@ -66,7 +70,8 @@ impl Lake {
         // Two days make a roll, so that it is the events that say where files end.
         options.roll = Roll { days: 2, ..Roll::default() };
         let log = log().await;
-        Self { database: Arc::clone(database), log, options, folder, spool }
+        let (database, hooks) = (Arc::clone(database), Arc::new(()));
+        Self { database, log, options, hooks, folder, spool }
     }
 
     /// Makes a sink in a folder of its own of this bucket, with a database of its own.
@@ -77,7 +82,8 @@ impl Lake {
     /// Returns the same sink over another log.
     pub(super) fn over(&self, log: Memory) -> Self {
         let (database, options) = (Arc::clone(&self.database), self.options.clone());
-        Self { database, log, options, folder: self.folder.clone(), spool: Arc::clone(&self.spool) }
+        let (hooks, folder) = (Arc::clone(&self.hooks), self.folder.clone());
+        Self { database, log, options, hooks, folder, spool: Arc::clone(&self.spool) }
     }
 
     /// Writes events to a partition, each taken by the relay on the day of this index, with ids that begin with `name`.
@@ -103,8 +109,8 @@ impl Lake {
     pub(super) fn start(&self, store: Store) -> Running {
         let sink = Sink::new(self.options.clone(), store, self.database.pool().clone());
         let (log, shutdown, metrics) = (self.log.clone(), CancellationToken::new(), sink.metrics());
-        let token = shutdown.clone();
-        let task = tokio::spawn(async move { sink.run(&log, &token).await });
+        let (token, hooks) = (shutdown.clone(), Arc::clone(&self.hooks));
+        let task = tokio::spawn(async move { sink.run(&log, hooks, &token).await });
         Running { task, shutdown, metrics }
     }
 

@@ -13,15 +13,15 @@ use tidings_pipeline::{
     Builder, Log,
     metrics::{Metrics, SinkMeter},
     sink::{
-        self,
-        files::{self, Retry, Roll, Store},
+        self, Hooks,
+        files::{self, Codec, Retry, Roll, Store},
         posthog, search, table,
     },
 };
 use zeroize::Zeroizing;
 
 use crate::{
-    arguments::pipeline::{Work, posthog::Posthog},
+    arguments::pipeline::{Places, Work, posthog::Posthog},
     context::Context,
     exit::Exit,
     failure::Coded,
@@ -47,20 +47,29 @@ impl Sinks<'_> {
         metrics: &Metrics,
     ) -> Result<(Builder<L>, Vec<String>)> {
         let Self { context, work, pool, keys } = self;
+        let guard: Arc<dyn Hooks> = Arc::new(sink::Guard::new(builder.gate()));
         let mut shown = Vec::new();
-        if let Some(url) = &work.files {
-            let sink = files(context, work, url, pool)?;
+        let roll = Roll {
+            bytes: u64::from(work.files_mb) * 1_000_000,
+            age: work.files_age,
+            ..Roll::default()
+        };
+        let filed = files(context, &work.places, (work.files_codec, roll), pool)?;
+        if let Some((url, sink)) = work.places.files.as_ref().zip(filed) {
             metrics.add_sink("files", SinkMeter::Files(sink.metrics()));
             shown.push(format!("files ({url})"));
-            builder = builder
-                .sink("files", move |log, shutdown| async move { sink.run(&log, &shutdown).await });
+            let hooks = Arc::clone(&guard);
+            builder = builder.sink("files", move |log, shutdown| async move {
+                sink.run(&log, hooks, &shutdown).await
+            });
         }
-        if let Some(url) = &work.search {
-            let sink = search(work, url)?;
+        let indexed = search(&work.places)?;
+        if let Some((url, sink)) = work.places.search.as_ref().zip(indexed) {
             metrics.add_sink("search", SinkMeter::Service(sink.metrics()));
             shown.push(format!("search ({url})"));
+            let hooks = Arc::clone(&guard);
             builder = builder.sink("search", move |log, shutdown| async move {
-                sink.run(&log, Arc::new(sink::Ledger), &shutdown).await
+                sink.run(&log, hooks, &shutdown).await
             });
         }
         if work.table {
@@ -68,8 +77,9 @@ impl Sinks<'_> {
             let sink = table::Sink::new(options, pool.clone());
             metrics.add_sink("table", SinkMeter::Service(sink.metrics()));
             shown.push("table".to_owned());
+            let hooks = Arc::clone(&guard);
             builder = builder.sink("table", move |log, shutdown| async move {
-                sink.run(&log, Arc::new(sink::Ledger), &shutdown).await
+                sink.run(&log, hooks, &shutdown).await
             });
         }
         if let Some(host) = &work.posthog.telemetry_posthog {
@@ -77,15 +87,21 @@ impl Sinks<'_> {
             metrics.add_sink("posthog", SinkMeter::Service(sink.metrics()));
             shown.push(format!("posthog ({host})"));
             builder = builder.sink("posthog", move |log, shutdown| async move {
-                sink.run(&log, Arc::new(sink::Ledger), &shutdown).await
+                sink.run(&log, guard, &shutdown).await
             });
         }
         Ok((builder, shown))
     }
 }
 
-/// Returns the sink of files; a folder is a place too.
-fn files(context: &Context, work: &Work, url: &str, pool: &PgPool) -> Result<files::Sink> {
+/// Returns the sink of files, if one is named; a folder is a place too.
+pub(in crate::commands) fn files(
+    context: &Context,
+    places: &Places,
+    (codec, roll): (Codec, Roll),
+    pool: &PgPool,
+) -> Result<Option<files::Sink>> {
+    let Some(url) = &places.files else { return Ok(None) };
     let url = if url.contains("://") {
         url.to_owned()
     } else {
@@ -93,24 +109,20 @@ fn files(context: &Context, work: &Work, url: &str, pool: &PgPool) -> Result<fil
         let folder = fs::canonicalize(url).with_context(|| format!("look at the folder {url}"))?;
         format!("file://{}", folder.display())
     };
-    let store = Store::open(&url, &work.files_options, Retry::default())?;
-    let roll = Roll {
-        bytes: u64::from(work.files_mb) * 1_000_000,
-        age: work.files_age,
-        ..Roll::default()
-    };
+    let store = Store::open(&url, &places.files_options, Retry::default())?;
     let mut options = files::Options::new("files", context.global.data.join("spool"));
-    options.codec = work.files_codec;
+    options.codec = codec;
     options.roll = roll;
-    Ok(files::Sink::new(options, store, pool.clone()))
+    Ok(Some(files::Sink::new(options, store, pool.clone())))
 }
 
-/// Returns the sink of an index.
-fn search(work: &Work, url: &str) -> Result<search::Sink> {
+/// Returns the sink of an index, if one is named.
+pub(in crate::commands) fn search(places: &Places) -> Result<Option<search::Sink>> {
+    let Some(url) = &places.search else { return Ok(None) };
     let parsed = url.parse().with_context(|| format!("read the URL {url}"))?;
     let mut options = search::Options::new("search", parsed);
-    options.prefix.clone_from(&work.search_prefix);
-    options.access = match (&work.search_user, &work.search_api_key) {
+    options.prefix.clone_from(&places.search_prefix);
+    options.access = match (&places.search_user, &places.search_api_key) {
         (Some(pair), _) => {
             let Some((user, password)) = pair.split_once(':') else {
                 let message = "read --search-user: it has no colon";
@@ -121,10 +133,10 @@ fn search(work: &Work, url: &str) -> Result<search::Sink> {
         (None, Some(key)) => search::Access::ApiKey(key.clone()),
         (None, None) => search::Access::Open,
     };
-    if work.search_data_stream {
+    if places.search_data_stream {
         options.storage = search::Storage::DataStream;
     }
-    Ok(search::Sink::new(options)?)
+    Ok(Some(search::Sink::new(options)?))
 }
 
 /// Returns the sink to PostHog.

@@ -79,7 +79,10 @@ impl Pipeline {
         let steps = Steps::compile(&Settings::default(), None)?;
         let running = Builder::new(log, pool.clone(), steps)
             .layout(Layout { partitions: PARTITIONS, ..Layout::default() })
-            .sink(FILES, move |log, stop| async move { filing.run(&log, &stop).await })
+            .sink(
+                FILES,
+                move |log, stop| async move { filing.run(&log, Arc::new(()), &stop).await },
+            )
             .sink(TABLE, move |log, stop| async move {
                 tabling.run(&log, Arc::new(Ledger), &stop).await
             })

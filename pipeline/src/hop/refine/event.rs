@@ -1,10 +1,12 @@
 //! What becomes of one event.
 //!
 //! ```text
-//! check event ─▶ level ─▶ dedup ─▶ redact ─▶ enrich ─▶ route ─▶ unique
-//!   └─ failed     │         └─ duplicate └─ failed  └─ failed
-//!                 └─ filtered
+//! erased ─▶ check event ─▶ level ─▶ dedup ─▶ redact ─▶ enrich ─▶ route ─▶ unique
+//!   │         └─ failed      │         └─ duplicate └─ failed  └─ failed
+//!   └─ filtered              └─ filtered
 //! ```
+//!
+//! What is filtered is counted, and kept nowhere; so whether somebody was erased is asked first.
 //!
 //! It is noted as seen only when it goes on: what failed is corrected, and comes again under the same id.
 
@@ -16,8 +18,8 @@ use crate::{
     check::{self, Checked},
     dedup::{Dedup, Mark, Verdict},
     enrich::Stamp,
+    gate::Rules,
     identity::{self, Fingerprint, Key, Scratch},
-    level::History,
     lookup::Snapshot,
     provenance::Provenance,
     reason::Reason,
@@ -44,8 +46,8 @@ pub(super) struct Meeting<'a> {
     pub(super) now: DateTime<Utc>,
     /// The rows of look-ups.
     pub(super) snapshot: &'a Snapshot,
-    /// The levels that were in force.
-    pub(super) levels: &'a History,
+    /// What may be kept.
+    pub(super) rules: &'a Rules,
 }
 
 /// Where an event has stopped, and why.
@@ -118,14 +120,21 @@ fn go(
     dedup: &mut Dedup,
     (scratch, outputs): (&mut Scratch, &mut Vec<Output>),
 ) -> Result<Refined, Stopped> {
+    let erased = meeting.rules.tombstones();
+    if erased.has_device(meeting.device) {
+        return Ok(Refined::Filtered);
+    }
     let mut event = Value::parse(&meeting.bytes).map_err(|error| {
         let message = format!("write the event as JSON: {error}");
         (Stage::CheckEvent, vec![Reason::new("$", "malformed_json", message)])
     })?;
+    if erased.has(&event) {
+        return Ok(Refined::Filtered);
+    }
     let fingerprint = Fingerprint::of(&event, scratch);
     let checked = check::check(&mut event, meeting.provenance)
         .map_err(|reasons| (Stage::CheckEvent, reasons))?;
-    if !meeting.levels.permits(&event, meeting.provenance.syncts) {
+    if !meeting.rules.permits(&event, meeting.provenance.syncts) {
         return Ok(Refined::Filtered);
     }
     let mark = mark(&checked.mid, meeting.device, &fingerprint);

@@ -152,6 +152,10 @@ impl<'a, M: Member> Session<'a, M> {
     /// Closes the files of a partition, has them filed, and commits; false if the commit was aborted.
     async fn put(&mut self, partition: i32) -> Result<bool> {
         let Some(open) = self.open.remove(&partition) else { return Ok(true) };
+        if self.filing.hooks.refresh().await?.changes != open.edition().changes {
+            // Some of its events may not be kept by now; which they are is found out by reading them again.
+            return Err(self.sink.rejudged());
+        }
         let topic_id = Arc::clone(&self.filing.topic_id);
         let Some(mut closed) = spawn_blocking(move || open.close(&topic_id)).await?? else {
             return Ok(true);
@@ -161,7 +165,8 @@ impl<'a, M: Member> Session<'a, M> {
         let begun = Instant::now();
         self.filing.file(&mut closed).await?;
         metrics.flush.add(begun.elapsed());
-        let Closed { first, last, rejected, days, records, .. } = closed;
+        let days = closed.sunk();
+        let Closed { first, last, rejected, records, .. } = closed;
         let sink = self.sink.options.name.clone();
         let next = last + 1;
         let mut outputs = rejected;

@@ -76,8 +76,17 @@ impl Sender {
         path: &[&str],
         body: Option<&Value>,
     ) -> Result<Value, String> {
+        self.call_url(method, self.url(path), body).await
+    }
+
+    /// Returns the same of an address.
+    pub(super) async fn call_url(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<&Value>,
+    ) -> Result<Value, String> {
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let url = self.url(path);
         let headers = self.headers("application/json");
         let response = self.http.send(Request { method, url, headers, body }).await?;
         let value = serde_json::from_slice::<Value>(&response.body).unwrap_or_default();
