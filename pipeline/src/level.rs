@@ -5,7 +5,7 @@
 
 use tidings_analytics::Level;
 
-use crate::value::Value;
+use crate::{Profile, deliver::raw, provenance::Provenance, session, value::Value};
 
 /// The levels that were in force.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,11 +32,29 @@ impl History {
         since.min().unwrap_or(Level::Full)
     }
 
-    /// Returns whether an event that was taken at `syncts` may be kept.
+    /// Returns the level that was in force at a moment, in milliseconds since 1970.
+    fn at(&self, ms: i64) -> Level {
+        let since = self.0.iter().filter(|(until, _)| *until > ms);
+        since.min_by_key(|(until, _)| *until).map_or(Level::Full, |(_, level)| *level)
+    }
+
+    /// Returns whether an event of a batch may be kept.
+    ///
+    /// What a registered event needs stands in the catalogue, and a worker has asked there when it wrote the batch: such
+    /// an event may be kept unless the level was lowered since.
     #[must_use]
-    pub fn permits(&self, event: &Value<'_>, syncts: i64) -> bool {
-        let level = self.since(syncts);
+    pub fn permits(&self, event: &Value<'_>, provenance: &Provenance) -> bool {
+        let level = self.since(provenance.syncts);
+        if provenance.profile == Profile::Tidings && provenance.channel == raw::CHANNEL {
+            return level != Level::Off && level >= self.at(provenance.syncts);
+        }
         level == Level::Full || level.allows(of(event))
+    }
+
+    /// Returns whether an event may be kept that was made of others, of which the first was taken at a moment.
+    #[must_use]
+    pub fn allows(&self, event: &Value<'_>, since: i64) -> bool {
+        self.since(since).allows(of(event))
     }
 }
 
@@ -59,8 +77,15 @@ pub fn required(eid: &str, part: Option<&str>) -> Level {
         ("INTERACT", Some("MOUSE")) => Level::Full,
         // How it is used.
         (
-            "SUMMARY" | "INTERRUPT" | "INTERACT" | "SEARCH" | "SHARE" | "FEEDBACK" | "ASSESS"
-            | "RESPONSE",
+            "SUMMARY"
+            | "INTERRUPT"
+            | "INTERACT"
+            | "SEARCH"
+            | "SHARE"
+            | "FEEDBACK"
+            | "ASSESS"
+            | "RESPONSE"
+            | session::KIND,
             _,
         ) => Level::Enhanced,
         // What may have anything in it.
@@ -70,7 +95,11 @@ pub fn required(eid: &str, part: Option<&str>) -> Level {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use chrono::DateTime;
+
     use super::*;
+    use crate::{Headers, Record};
 
     #[test]
     fn event_is_kept_only_if_every_level_since_it_was_taken_permits_it() {
@@ -82,10 +111,47 @@ mod tests {
         let interact = Value::parse(br#"{"eid":"INTERACT","edata":{"type":"CLICK"}}"#).unwrap();
         let error = Value::parse(br#"{"eid":"ERROR"}"#).unwrap();
         for (syncts, kept) in [(500, false), (999, false), (1500, false), (2000, true)] {
-            assert_eq!(history.permits(&interact, syncts), kept, "{syncts}");
-            assert!(history.permits(&error, syncts));
+            assert_eq!(history.permits(&interact, &taken(syncts)), kept, "{syncts}");
+            assert!(history.permits(&error, &taken(syncts)));
         }
-        assert!(History::default().permits(&interact, 0));
-        assert!(!History::new(vec![(i64::MAX, Level::Off)]).permits(&error, 0));
+        assert!(History::default().permits(&interact, &taken(0)));
+        assert!(!History::new(vec![(i64::MAX, Level::Off)]).permits(&error, &taken(0)));
+    }
+
+    #[test]
+    fn registered_event_is_kept_unless_the_level_was_lowered_since_its_batch_was_written() {
+        let event = Value::parse(br#"{"eid":"AUDIT"}"#).unwrap();
+        let registered = |syncts| Provenance {
+            channel: raw::CHANNEL.to_owned(),
+            profile: Profile::Tidings,
+            ..taken(syncts)
+        };
+        let (full, basic, until) = (Level::Full, Level::Basic, i64::MAX);
+        for (levels, syncts, kept) in [
+            (vec![(until, full)], 0, true),
+            // What it needs, a worker has asked.
+            (vec![(until, basic)], 0, true),
+            (vec![(1000, full), (until, basic)], 999, false),
+            (vec![(1000, full), (until, basic)], 1000, true),
+            (vec![(1000, full), (2000, basic), (until, full)], 500, false),
+            (vec![(1000, basic), (until, full)], 500, true),
+            (vec![(until, Level::Off)], 0, false),
+        ] {
+            let history = History::new(levels.clone());
+            assert_eq!(history.permits(&event, &registered(syncts)), kept, "{levels:?} {syncts}");
+        }
+        let history = History::new(vec![(1000, full), (until, basic)]);
+        assert!(history.permits(&event, &taken(500)), "an AUDIT of somebody else is of its kind");
+    }
+
+    fn taken(syncts: i64) -> Provenance {
+        Provenance::of_raw(&Record {
+            partition: 0,
+            offset: 0,
+            appended_at: DateTime::from_timestamp_millis(syncts).unwrap(),
+            key: None,
+            headers: Headers::new(),
+            value: Bytes::new(),
+        })
     }
 }

@@ -14,13 +14,17 @@ use crate::{
     Log, Result,
     hop::{
         self, Station,
+        levels::Levels,
         refine::{Gear, Refine},
+        sessions::{self, Summarize},
         unbundle::Unbundle,
     },
     ledger,
     log::Limits,
     lookup::Loader,
+    session,
     steps::Steps,
+    store,
     topic::{self, Layout},
 };
 
@@ -46,6 +50,7 @@ pub struct Builder<L> {
     limits: Limits,
     members: usize,
     clock: fn() -> DateTime<Utc>,
+    sessions: Option<session::Settings>,
     sinks: Vec<(String, Task<L>)>,
 }
 
@@ -69,6 +74,7 @@ impl<L: Log> Builder<L> {
             limits: LIMITS,
             members: 1,
             clock: now,
+            sessions: None,
             sinks: Vec::new(),
         }
     }
@@ -107,6 +113,12 @@ impl<L: Log> Builder<L> {
         self
     }
 
+    /// Sets whether sessions are summarised, and how; not, by default.
+    pub fn sessions(mut self, settings: Option<session::Settings>) -> Self {
+        self.sessions = settings;
+        self
+    }
+
     /// Adds a sink, which is given the log and runs until the token is cancelled.
     pub fn sink<F>(
         mut self,
@@ -132,6 +144,7 @@ impl<L: Log> Builder<L> {
     pub async fn start(self, shutdown: CancellationToken) -> Result<Running> {
         let mut specs = self.layout.specs();
         specs.extend(self.layout.routed(self.steps.router().destinations()));
+        specs.extend(self.sessions.is_some().then(|| self.layout.sessions()));
         self.log.prepare(&specs).await?;
         Loader::new(Arc::clone(self.steps.lookups())).check(&self.pool).await?;
         let shutdown = shutdown.child_token();
@@ -139,6 +152,9 @@ impl<L: Log> Builder<L> {
         for _ in 0..self.members {
             self.spawn_unbundle(&mut tasks, &shutdown);
             self.spawn_refine(&mut tasks, &shutdown);
+            if let Some(settings) = &self.sessions {
+                self.spawn_sessions(settings, &mut tasks, &shutdown);
+            }
         }
         let (log, pool, ended) = (self.log.clone(), self.pool.clone(), shutdown.clone());
         let age = self.layout.retention;
@@ -171,6 +187,30 @@ impl<L: Log> Builder<L> {
             let fresh = || {
                 let gear = Gear::new(Arc::clone(&steps), Some((pool.clone(), ended.clone())));
                 Refine::new(log.clone(), gear, (window, bytes), clock)
+            };
+            hop::run(&log, station, fresh, &ended).await
+        });
+    }
+
+    fn spawn_sessions(
+        &self,
+        settings: &session::Settings,
+        tasks: &mut JoinSet<Result<()>>,
+        shutdown: &CancellationToken,
+    ) {
+        let (log, ended, settings) = (self.log.clone(), shutdown.clone(), settings.clone());
+        let (steps, pool) = (Arc::clone(&self.steps), self.pool.clone());
+        let station = Station { group: sessions::GROUP, topic: topic::UNIQUE, limits: self.limits };
+        tasks.spawn(async move {
+            let fresh = || {
+                let asked = pool.clone();
+                let clock: sessions::Clock = Arc::new(move || {
+                    let asked = asked.clone();
+                    Box::pin(async move { store::plan::now(&asked).await })
+                });
+                let levels = Some(Levels::new(pool.clone()));
+                let step = (Arc::clone(&steps), settings.clone());
+                Summarize::new(log.clone(), step, clock, levels)
             };
             hop::run(&log, station, fresh, &ended).await
         });

@@ -8,5 +8,6 @@ mod evidence;
 mod killed;
 mod poison;
 mod postgres;
+mod registered;
 mod stage;
 mod traffic;

@@ -77,7 +77,7 @@ pub(crate) async fn run(context: &Context, arguments: &Pipeline) -> Result<()> {
     let started = Started {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
-        log: arguments.log.kind,
+        log: arguments.log.place.kind,
         database: place.shown(),
         partitions: arguments.work.partitions,
         members: arguments.members,
@@ -159,7 +159,8 @@ impl Service {
         let mut builder = Builder::new(log, pool.clone(), steps)
             .layout(layout)
             .keys_bytes_max(memory.saturating_mul(1024 * 1024))
-            .members(members);
+            .members(members)
+            .sessions(settings.sessions.clone());
         let mut sinks = Vec::new();
         if let Some(url) = &work.files {
             let sink = files_sink(context, work, url, pool)?;

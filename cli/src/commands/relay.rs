@@ -113,7 +113,7 @@ async fn elsewhere(
     pool: &PgPool,
 ) -> Result<Option<Arc<dyn Appender>>> {
     let choice = &arguments.log;
-    if choice.kind == LogKind::Postgres && choice.prefix.is_empty() {
+    if choice.place.kind == LogKind::Postgres && choice.place.prefix.is_empty() {
         return Ok(None);
     }
     let host = environment::machine();

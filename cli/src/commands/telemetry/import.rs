@@ -125,7 +125,7 @@ async fn import(
 
 /// Returns the log that is chosen, if it is not in the database.
 async fn elsewhere(context: &Context, choice: &LogChoice) -> Result<Option<Box<dyn Appender>>> {
-    if choice.kind == LogKind::Postgres {
+    if choice.place.kind == LogKind::Postgres {
         return Ok(None);
     }
     let place = Place::find(&context.global)?;

@@ -125,7 +125,7 @@ fn go(
     let fingerprint = Fingerprint::of(&event, scratch);
     let checked = check::check(&mut event, meeting.provenance)
         .map_err(|reasons| (Stage::CheckEvent, reasons))?;
-    if !meeting.levels.permits(&event, meeting.provenance.syncts) {
+    if !meeting.levels.permits(&event, meeting.provenance) {
         return Ok(Refined::Filtered);
     }
     let mark = mark(&checked.mid, meeting.device, &fingerprint);

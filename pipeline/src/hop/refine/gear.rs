@@ -1,25 +1,19 @@
 //! The steps with what they look up.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, Record, Result, bundle, check, hop,
+    Record, Result, bundle, check,
+    hop::{self, levels::Levels},
     level::History,
     lookup::{Keys, Loader, Snapshot},
     provenance::Provenance,
     steps::Steps,
-    store,
     value::Value,
 };
-
-/// How long the levels are believed that were read.
-const LEVELS_KNOWN: Duration = Duration::from_secs(1);
 
 /// The steps with what they look up.
 #[derive(Debug)]
@@ -37,7 +31,7 @@ struct Loading {
     loader: Option<Loader>,
     pool: PgPool,
     shutdown: CancellationToken,
-    levels_read_at: Option<Instant>,
+    levels: Levels,
 }
 
 impl Gear {
@@ -47,9 +41,9 @@ impl Gear {
         let loader = || (!lookups.is_empty()).then(|| Loader::new(Arc::clone(lookups)));
         let loading = database.map(|(pool, shutdown)| Loading {
             loader: loader(),
+            levels: Levels::new(pool.clone()),
             pool,
             shutdown,
-            levels_read_at: None,
         });
         Self { steps, snapshot: Snapshot::default(), levels: History::default(), loading }
     }
@@ -58,7 +52,7 @@ impl Gear {
     /// come while rows were waited for: nothing may be taken for missing then.
     pub(super) async fn load(&mut self, records: &[Record]) -> Result<bool> {
         let Some(loading) = &mut self.loading else { return Ok(true) };
-        if let Some(levels) = loading.levels().await? {
+        if let Some(levels) = loading.levels.read().await? {
             self.levels = levels;
         }
         let Loading { loader: Some(loader), pool, shutdown, .. } = loading else {
@@ -78,20 +72,6 @@ impl Gear {
         };
         self.snapshot = snapshot;
         Ok(true)
-    }
-}
-
-impl Loading {
-    /// Reads the levels, unless that was done a moment ago.
-    async fn levels(&mut self) -> Result<Option<History>> {
-        if self.levels_read_at.is_some_and(|at| at.elapsed() < LEVELS_KNOWN) {
-            return Ok(None);
-        }
-        let doing = "connect to the database";
-        let mut conn = self.pool.acquire().await.map_err(Error::unanswered(doing))?;
-        let levels = store::read_levels(&mut conn).await?;
-        self.levels_read_at = Some(Instant::now());
-        Ok(Some(levels))
     }
 }
 
