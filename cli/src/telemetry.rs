@@ -77,8 +77,7 @@ pub(crate) fn sink_ensured(name: &str, ensured: Ensured) {
 
 pub(crate) fn sink_name_taken(name: &str) {
     tracing::warn!(
-        "a subscriber of another kind is called {name}: registered events do not get into the pipeline; add a sink \
-         with `tidings sink add NAME --kind pipeline`"
+        "a subscriber of another kind is called {name}: registered events do not get into the pipeline; add a sink with `tidings sink add NAME --kind pipeline`"
     );
 }
 

@@ -9,5 +9,6 @@ mod killed;
 mod poison;
 mod postgres;
 mod registered;
+mod sessions;
 mod stage;
 mod traffic;

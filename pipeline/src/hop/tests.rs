@@ -213,6 +213,8 @@ async fn device_that_is_hashed_stands_nowhere_beside_the_event() {
     Hand::new(&log, "refine", topic::EVENTS, refine).await.drain().await;
     let [unique] = &log.records(topic::UNIQUE)[..] else { panic!("one event") };
     assert!(!format!("{unique:?}").contains("secret-device"), "{unique:?}");
+    let event = Value::parse(&unique.value).unwrap();
+    assert_eq!(event.at(&["flags", "redacted"]), Some(&Value::Bool(true)));
 }
 
 #[tokio::test]

@@ -159,6 +159,9 @@ fn improve<'a>(
     let redacted =
         steps.redact(&mut event, facts).map_err(|reason| (Stage::Redact, vec![reason]))?;
     let key = if redacted { Some(redacted_key(&event)) } else { meeting.key.clone() };
+    if redacted {
+        flags.set("redacted", true);
+    }
     let derived = steps.derive(&event);
     let count = derived.events.len() as u64;
     if derived.left_out > 0 {
@@ -169,7 +172,7 @@ fn improve<'a>(
         let fingerprint = Fingerprint::of(&of, &mut Scratch::default());
         let id = identity::document_id(mid, meeting.device, &fingerprint);
         let keys = steps.keys_of_derived(&of, &event, &keys, channel);
-        let stamp = meeting.stamp(checked, id, Object::new());
+        let stamp = meeting.stamp(checked, id, redacted_flag(redacted));
         steps.enrich(&mut of, &keys, snapshot, stamp).map_err(unenriched)?;
         hide_sender(meeting, &mut of, redacted);
         write(meeting, steps, (&of, &key), outputs);
@@ -187,6 +190,15 @@ fn improve<'a>(
 fn redacted_key(event: &Value<'_>) -> Bytes {
     let device = identity::device(event, &mut Scratch::default());
     Bytes::copy_from_slice(device.as_bytes())
+}
+
+/// Returns what is flagged of an event that was made of another one.
+fn redacted_flag(redacted: bool) -> Object<'static> {
+    let mut flags = Object::new();
+    if redacted {
+        flags.set("redacted", true);
+    }
+    flags
 }
 
 /// Takes the sender out of the metadata of a redacted event that is its own.
