@@ -17,7 +17,7 @@ pub use self::tombstones::Tombstones;
 pub(crate) use self::tombstones::{Grave, Kind};
 use crate::{
     Error, Result,
-    level::History,
+    level::{History, Taken},
     store::{self, erasure},
     value::Value,
 };
@@ -60,10 +60,17 @@ impl Rules {
         Self { levels, tombstones, changes: 0 }
     }
 
-    /// Returns whether an event that was taken at `syncts` (milliseconds since 1970) may be kept.
+    /// Returns whether an event of a batch may be kept.
     #[must_use]
-    pub fn permits(&self, event: &Value<'_>, syncts: i64) -> bool {
-        self.levels.permits(event, syncts) && !self.tombstones.has(event)
+    pub fn permits(&self, event: &Value<'_>, taken: Taken) -> bool {
+        self.levels.permits(event, taken) && !self.tombstones.has(event)
+    }
+
+    /// Returns whether an event may be kept that was made of others, of which the first was taken at `since` (milliseconds
+    /// since 1970).
+    #[must_use]
+    pub fn allows(&self, event: &Value<'_>, since: i64) -> bool {
+        self.levels.allows(event, since) && !self.tombstones.has(event)
     }
 
     /// Returns whether every event may be kept that was taken at `syncts`, whatever it is.

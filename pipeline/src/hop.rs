@@ -9,6 +9,7 @@
 //! No transaction is ever open while the log is asked for more, so a partition can never be lost in the middle of one.
 
 pub(crate) mod refine;
+pub(crate) mod sessions;
 pub(crate) mod unbundle;
 
 use std::{
@@ -48,10 +49,25 @@ pub(crate) struct Station {
     pub(crate) meter: Arc<Group>,
 }
 
+/// What a step writes although nothing has come.
+#[derive(Debug, Default)]
+pub(crate) struct Tick {
+    pub(crate) outputs: Vec<Output>,
+    /// The partitions that it is about, which stay where they are.
+    pub(crate) positions: Vec<Position>,
+}
+
 /// What a step does with records.
 pub(crate) trait Step: Send + 'static {
     /// Takes over what was gained, and forgets what was lost.
     fn changed(&mut self, change: &Change) -> impl Future<Output = Result<()>> + Send;
+
+    /// Returns what is to be written although nothing has come, if anything is; asked between any two turns.
+    ///
+    /// It is kept or forgotten like what [`process`](Self::process) returns.
+    fn tick(&mut self) -> impl Future<Output = Result<Option<Tick>>> + Send {
+        std::future::ready(Ok(None))
+    }
 
     /// Fetches what is needed for these records, if anything is; returns whether to go on, which is not so if the
     /// shutdown has come meanwhile.
@@ -60,7 +76,7 @@ pub(crate) trait Step: Send + 'static {
     /// Turns records into what is written for them; pure, but for what the step remembers.
     fn process(&mut self, records: Vec<Record>) -> Vec<Output>;
 
-    /// Keeps what the last call of [`process`](Self::process) has noted.
+    /// Keeps what the last call of [`process`](Self::process) or [`tick`](Self::tick) has noted.
     fn committed(&mut self);
 
     /// Forgets it: the same records come again.
@@ -158,6 +174,11 @@ async fn serve<L: Log, S: Step>(
     let mut member = log.join(station.group, station.topic).await?;
     let mut seat = station.meter.seat();
     while !shutdown.is_cancelled() {
+        if let Some(Tick { outputs, positions }) = step.tick().await? {
+            let begun = Instant::now();
+            let outcome = member.commit(outputs, &positions).await?;
+            settle(&mut step, station, (outcome, 0, begun), commits);
+        }
         let records = match member.next(station.limits).await? {
             Turn::Idle => continue,
             Turn::Changed(change) => {
@@ -183,21 +204,32 @@ async fn serve<L: Log, S: Step>(
         };
         step = back;
         let begun = Instant::now();
-        match member.commit(outputs, &positions).await? {
-            Outcome::Committed => {
-                *commits += 1;
-                station.meter.committed(count, begun.elapsed());
-                step.committed();
-            }
-            Outcome::Aborted => {
-                telemetry::aborted(station.group);
-                station.meter.aborted();
-                step.aborted();
-            }
-        }
+        let outcome = member.commit(outputs, &positions).await?;
+        settle(&mut step, station, (outcome, count, begun), commits);
     }
     member.leave().await;
     Ok(())
+}
+
+/// Tells a step what became of a commit of so many records that has begun then.
+fn settle<S: Step>(
+    step: &mut S,
+    station: &Station,
+    (outcome, records, begun): (Outcome, u64, Instant),
+    commits: &mut u64,
+) {
+    match outcome {
+        Outcome::Committed => {
+            *commits += 1;
+            station.meter.committed(records, begun.elapsed());
+            step.committed();
+        }
+        Outcome::Aborted => {
+            telemetry::aborted(station.group);
+            station.meter.aborted();
+            step.aborted();
+        }
+    }
 }
 
 /// Does something that is not to fail whatever it is given; `None` if it has a fault of its own and panics.

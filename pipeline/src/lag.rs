@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Log, Result,
+    Log, Result, hop,
     log::{Bounds, Position},
     metrics::Metrics,
     telemetry, topic,
@@ -62,13 +62,19 @@ impl Lag {
     }
 }
 
-/// Returns the groups of a pipeline with these sinks, each with the topic that it reads.
+/// Returns the groups of a pipeline with these sinks, with sessions or without, each with the topic that it reads.
 #[must_use]
-pub fn groups(sinks: &[String]) -> Vec<(String, &'static str)> {
+pub fn groups(sinks: &[String], sessions: bool) -> Vec<(String, &'static str)> {
     let hops = [("unbundle", topic::RAW), ("refine", topic::EVENTS), ("ledger", topic::LEDGER)];
     let hops = hops.map(|(group, topic)| (group.to_owned(), topic));
     let sinks = sinks.iter().map(|sink| (format!("sink.{sink}"), topic::UNIQUE));
-    hops.into_iter().chain(sinks).collect()
+    let sessions = sessions.then(|| (hop::sessions::GROUP.to_owned(), topic::UNIQUE));
+    hops.into_iter().chain(sessions).chain(sinks).collect()
+}
+
+/// Returns the groups of a pipeline with these sinks on a log, with sessions if their topic is there.
+pub async fn groups_on<L: Log>(log: &L, sinks: &[String]) -> Vec<(String, &'static str)> {
+    groups(sinks, log.partitions(topic::SESSIONS).await.is_ok())
 }
 
 /// Measures how far groups are behind at `now`.
@@ -118,7 +124,7 @@ pub(crate) async fn watch<L: Log>(
     shutdown: &CancellationToken,
 ) {
     loop {
-        let groups = groups(&metrics.sinks());
+        let groups = groups(&metrics.sinks(), metrics.has_sessions());
         let measured = shutdown.run_until_cancelled(measure(log, &groups, clock())).await;
         match measured {
             None => return,
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn groups_are_the_hops_the_ledger_and_each_sink() {
-        let groups = groups(&["search".to_owned()]);
+        let groups = groups(&["search".to_owned()], false);
         let names: Vec<_> = groups.iter().map(|(group, _)| group.as_str()).collect();
         assert_eq!(names, ["unbundle", "refine", "ledger", "sink.search"]);
         assert_eq!(groups[3].1, topic::UNIQUE);

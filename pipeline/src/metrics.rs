@@ -11,7 +11,7 @@ mod sink;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -30,6 +30,8 @@ pub struct Metrics {
     pub(crate) unbundle: Arc<Group>,
     pub(crate) refine: Arc<Group>,
     pub(crate) ledger: Arc<Group>,
+    /// Where sessions are summarised.
+    sessions: OnceLock<Arc<Group>>,
     events: Mutex<Counts>,
     /// By member of `refine`.
     keys: Mutex<BTreeMap<usize, Keys>>,
@@ -76,6 +78,16 @@ impl Metrics {
         lock(&self.sinks).push((name.into(), meter));
     }
 
+    /// Returns what counts the sessions, which are counted from then on.
+    pub(crate) fn sessions(&self) -> Arc<Group> {
+        Arc::clone(self.sessions.get_or_init(Arc::default))
+    }
+
+    /// Returns whether sessions are summarised.
+    pub(crate) fn has_sessions(&self) -> bool {
+        self.sessions.get().is_some()
+    }
+
     /// Returns the names of the sinks that were added.
     #[must_use]
     pub fn sinks(&self) -> Vec<String> {
@@ -110,8 +122,12 @@ impl Metrics {
         let hops =
             [("unbundle", &self.unbundle), ("refine", &self.refine), ("ledger", &self.ledger)];
         let hops = hops.map(|(name, group)| (name.to_owned(), Arc::clone(group)));
+        let sessions = self.sessions.get().map(|group| ("sessions".to_owned(), Arc::clone(group)));
         let of_sinks = sinks.iter().map(|(name, meter)| (format!("sink.{name}"), meter.group()));
-        group::render(&hops.into_iter().chain(of_sinks).collect::<Vec<_>>(), &mut page);
+        group::render(
+            &hops.into_iter().chain(sessions).chain(of_sinks).collect::<Vec<_>>(),
+            &mut page,
+        );
         self.render_events(&mut page);
         self.render_keys(&mut page);
         sink::render(&sinks, &mut page);

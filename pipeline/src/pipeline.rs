@@ -16,13 +16,16 @@ use crate::{
     hop::{
         self, Station,
         refine::{Gear, Refine},
+        sessions::{self, Summarize},
         unbundle::Unbundle,
     },
     lag, ledger,
     log::Limits,
     lookup::Loader,
     metrics::Metrics,
+    session,
     steps::Steps,
+    store,
     topic::{self, Layout},
 };
 
@@ -49,6 +52,7 @@ pub struct Builder<L> {
     limits: Limits,
     members: usize,
     clock: fn() -> DateTime<Utc>,
+    sessions: Option<session::Settings>,
     sinks: Vec<(String, Task<L>)>,
     metrics: Arc<Metrics>,
     /// Whether it is measured how far groups are behind.
@@ -76,6 +80,7 @@ impl<L: Log> Builder<L> {
             limits: LIMITS,
             members: 1,
             clock: now,
+            sessions: None,
             sinks: Vec::new(),
             metrics: Arc::default(),
             measures: false,
@@ -129,6 +134,12 @@ impl<L: Log> Builder<L> {
         self.gate.clone()
     }
 
+    /// Sets whether sessions are summarised, and how; not, by default.
+    pub fn sessions(mut self, settings: Option<session::Settings>) -> Self {
+        self.sessions = settings;
+        self
+    }
+
     /// Adds a sink, which is given the log and runs until the token is cancelled.
     pub fn sink<F>(
         mut self,
@@ -154,6 +165,7 @@ impl<L: Log> Builder<L> {
     pub async fn start(self, shutdown: CancellationToken) -> Result<Running> {
         let mut specs = self.layout.specs();
         specs.extend(self.layout.routed(self.steps.router().destinations()));
+        specs.extend(self.sessions.is_some().then(|| self.layout.sessions()));
         self.log.prepare(&specs).await?;
         Loader::new(Arc::clone(self.steps.lookups())).check(&self.pool).await?;
         let shutdown = shutdown.child_token();
@@ -161,6 +173,9 @@ impl<L: Log> Builder<L> {
         for member in 0..self.members {
             self.spawn_unbundle(&mut tasks, &shutdown);
             self.spawn_refine(&mut tasks, &shutdown, member);
+            if let Some(settings) = &self.sessions {
+                self.spawn_sessions(settings, &mut tasks, &shutdown);
+            }
         }
         if self.measures {
             self.spawn_watch(&mut tasks, &shutdown);
@@ -216,6 +231,30 @@ impl<L: Log> Builder<L> {
                 let gear = Gear::new(Arc::clone(&steps), Some((gate.clone(), ended.clone())));
                 let refine = Refine::new(log.clone(), gear, (window, bytes), clock);
                 refine.counted(Arc::clone(&metrics), member)
+            };
+            hop::run(&log, station, fresh, &ended).await
+        });
+    }
+
+    fn spawn_sessions(
+        &self,
+        settings: &session::Settings,
+        tasks: &mut JoinSet<Result<()>>,
+        shutdown: &CancellationToken,
+    ) {
+        let (log, ended, settings) = (self.log.clone(), shutdown.clone(), settings.clone());
+        let (steps, gate) = (Arc::clone(&self.steps), self.gate.clone());
+        let (limits, meter) = (self.limits, self.metrics.sessions());
+        let station = Station { group: sessions::GROUP, topic: topic::UNIQUE, limits, meter };
+        tasks.spawn(async move {
+            let fresh = || {
+                let asked = gate.pool().clone();
+                let clock: sessions::Clock = Arc::new(move || {
+                    let asked = asked.clone();
+                    Box::pin(async move { store::plan::now(&asked).await })
+                });
+                let step = (Arc::clone(&steps), settings.clone());
+                Summarize::new(log.clone(), step, clock, Some(gate.clone()))
             };
             hop::run(&log, station, fresh, &ended).await
         });

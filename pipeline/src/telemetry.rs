@@ -75,6 +75,31 @@ pub(crate) fn rebuilt(partitions: usize, keys: usize, bytes: usize) {
     );
 }
 
+pub(crate) fn sessions_rebuilt(partitions: usize, open: usize) {
+    tracing::info!(
+        partitions,
+        open,
+        "the sessions of {partitions} partitions were read back in; {open} are open"
+    );
+}
+
+pub(crate) fn unreadable_sessions(partition: i32, offset: i64, error: &serde_json::Error) {
+    tracing::error!(
+        partition,
+        offset,
+        %error,
+        "record {offset} of partition {partition} of the sessions cannot be read; those that were open are left out"
+    );
+}
+
+pub(crate) fn unsummarized(partition: i32, offset: i64) {
+    tracing::error!(
+        partition,
+        offset,
+        "sessions has a fault: record {offset} of partition {partition} is in no session, and the rest goes on"
+    );
+}
+
 pub(crate) fn evicted(evicted: Evicted) {
     let Evicted { keys, reaches_s } = evicted;
     tracing::warn!(

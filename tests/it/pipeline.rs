@@ -9,6 +9,8 @@ mod killed;
 mod outage;
 mod poison;
 mod postgres;
+mod registered;
+mod sessions;
 mod stage;
 mod step;
 mod traffic;

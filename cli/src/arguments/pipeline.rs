@@ -9,7 +9,10 @@ use serde::Serialize;
 use tidings_pipeline::sink::files::Codec;
 
 use self::posthog::Posthog;
-use super::serve::Session;
+use super::{
+    kafka::{Brokers, pair},
+    serve::Session,
+};
 use crate::duration;
 
 const KEPT: RangeInclusive<Duration> = Duration::from_hours(1)..=Duration::from_hours(24 * 365);
@@ -18,16 +21,12 @@ const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1)
 
 const AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
 
-/// Which log telemetry runs on.
+/// Where the log of telemetry is.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct LogChoice {
+pub(crate) struct LogPlace {
     /// Where the log of telemetry is: in the database, or on Kafka
     #[arg(long = "log", env = "TIDINGS_LOG_KIND", default_value = "postgres", value_name = "KIND")]
     pub(crate) kind: LogKind,
-
-    /// Kafka's brokers, `host:9092`, with commas between
-    #[arg(long, env = "TIDINGS_KAFKA_BROKERS", value_name = "BROKERS")]
-    pub(crate) kafka_brokers: Option<String>,
 
     /// What stands before the names of topics and groups, and tells installations on one log apart
     #[arg(
@@ -37,38 +36,32 @@ pub(crate) struct LogChoice {
         value_name = "TEXT"
     )]
     pub(crate) prefix: String,
+}
+
+/// Which log telemetry runs on.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LogChoice {
+    #[command(flatten)]
+    pub(crate) place: LogPlace,
+
+    #[command(flatten)]
+    pub(crate) brokers: Brokers,
 
     /// How many copies Kafka keeps of each topic that is made; as many as the brokers say, where it is not set
     #[arg(long, env = "TIDINGS_KAFKA_REPLICATION", value_name = "N", value_parser = clap::value_parser!(i32).range(1..=32))]
     pub(crate) kafka_replication: Option<i32>,
-
-    /// A setting of librdkafka, `security.protocol=SSL` for example; repeatable, or with commas
-    #[arg(
-        long = "kafka-property",
-        env = "TIDINGS_KAFKA_PROPERTIES",
-        hide_env_values = true,
-        value_delimiter = ',',
-        value_name = "NAME=VALUE",
-        value_parser = pair
-    )]
-    pub(crate) kafka_properties: Vec<(String, String)>,
 }
 
 impl LogChoice {
     /// Returns whether this is the database's own log, which `tidings.accept_v1` writes to.
     pub(crate) const fn is_database(&self) -> bool {
-        matches!(self.kind, LogKind::Postgres) && self.prefix.is_empty()
+        matches!(self.place.kind, LogKind::Postgres) && self.place.prefix.is_empty()
     }
 
     /// Returns the log in the database.
     pub(crate) fn database() -> Self {
-        Self {
-            kind: LogKind::Postgres,
-            kafka_brokers: None,
-            prefix: String::new(),
-            kafka_replication: None,
-            kafka_properties: Vec::new(),
-        }
+        let place = LogPlace { kind: LogKind::Postgres, prefix: String::new() };
+        Self { place, brokers: Brokers::default(), kafka_replication: None }
     }
 }
 
@@ -200,12 +193,4 @@ pub(crate) struct Pipeline {
     /// How long what is under way may take after Ctrl-C or SIGTERM, at most 1h
     #[arg(long, env = "TIDINGS_DRAIN_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = duration::within(DRAIN))]
     pub(crate) drain_timeout: Duration,
-}
-
-/// Reads `name=value`.
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
-    }
 }

@@ -33,17 +33,19 @@ pub(crate) struct AddSink {
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 
-    /// The service
+    /// The service, or the telemetry pipeline of this installation
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Kind,
 
     /// The write key of the source, or the token of the project; `-` reads it from standard input
-    #[arg(long, value_name = "KEY", hide_env_values = true)]
-    pub(crate) key: String,
+    #[arg(long, value_name = "KEY", hide_env_values = true, required_if_eq_any([
+        ("kind", "segment"), ("kind", "posthog"),
+    ]))]
+    pub(crate) key: Option<String>,
 
-    /// Where it is: us, eu, or the URL of a server that speaks its protocol
-    #[arg(long, default_value = "us", value_name = "HOST")]
-    pub(crate) host: String,
+    /// Where it is: us, which is the default, eu, or the URL of a server that speaks its protocol
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
 
     /// A category of consent that it needs; repeatable, and all of them are needed
     #[arg(long = "consent", value_name = "CATEGORY")]
@@ -75,21 +77,40 @@ pub(crate) struct AddSink {
     pub(crate) patterns: Vec<String>,
 }
 
-/// An analytics service.
+/// Where telemetry goes.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Kind {
     /// Segment, and what speaks its protocol
     Segment,
     /// PostHog
     Posthog,
+    /// The telemetry pipeline of this installation
+    Pipeline,
 }
 
-impl From<Kind> for Vendor {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Segment => Self::Segment,
-            Kind::Posthog => Self::PostHog,
+impl Kind {
+    /// Returns the service; `None` for the pipeline.
+    pub(crate) const fn vendor(self) -> Option<Vendor> {
+        match self {
+            Self::Segment => Some(Vendor::Segment),
+            Self::Posthog => Some(Vendor::PostHog),
+            Self::Pipeline => None,
         }
+    }
+}
+
+impl AddSink {
+    /// Returns the first flag that is given and of use to a service alone.
+    pub(crate) fn of_a_service(&self) -> Option<&'static str> {
+        let flags = [
+            ("--key", self.key.is_some()),
+            ("--host", self.host.is_some()),
+            ("--gzip", self.gzip),
+            ("--timeout", self.timeout.is_some()),
+            ("--protocol", self.protocol.is_some()),
+            ("--group-type", self.group_type.is_some()),
+        ];
+        flags.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
     }
 }
 

@@ -77,7 +77,7 @@ pub(crate) async fn run(context: &Context, arguments: &Pipeline) -> Result<()> {
     let started = Started {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
-        log: arguments.log.kind,
+        log: arguments.log.place.kind,
         database: place.shown(),
         partitions: arguments.work.partitions,
         members: arguments.members,
@@ -162,7 +162,8 @@ impl Service {
         let builder = Builder::new(log, pool.clone(), steps)
             .layout(layout)
             .keys_bytes_max(memory.saturating_mul(1024 * 1024))
-            .members(members);
+            .members(members)
+            .sessions(settings.sessions.clone());
         let made = Sinks { context, work, pool, keys };
         let (mut builder, sinks) = made.add_to(builder, &metrics)?;
         if metrics_listener.is_some() {

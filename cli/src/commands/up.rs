@@ -9,11 +9,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+use sqlx::PgPool;
 
 use self::server::Server;
 use super::{
     pipeline,
     serve::{self, KINDS, Service},
+    sink,
 };
 use crate::{
     arguments::{
@@ -162,8 +164,18 @@ async fn start(context: &Context, up: &Up, server: &Server) -> Result<Everything
     }
     keep_out_of_repositories(&context.global.data)?;
     let keys = context.keys_or_make()?;
-    let service = Service::start(context, serve, &place, Some(&keys)).await?;
-    let pipeline = if up.no_pipeline { None } else { Some(refine(context, up, &place).await?) };
+    let pool = place.pool(pipeline::CONNECTIONS, serve.session == Session::Pooled).await?;
+    let (choice, host) = (LogChoice::database(), serve::name(serve));
+    let log = TelemetryLog::choose(&choice, &place, (&pool, serve.session, &host))?;
+    let service = Service::start(context, serve, (&place, &log), Some(&keys)).await?;
+    let pipeline = if up.no_pipeline {
+        None
+    } else {
+        let pipeline = refine(context, up, (&log, &pool)).await?;
+        // Not before it has made the topics: what is delivered would have to wait for them.
+        sink::ensure_pipeline(context, &place).await?;
+        Some(pipeline)
+    };
     let running = Running { url: server.url().to_owned(), pid: std::process::id() };
     let embedded = server.embedded();
     let connection_file =
@@ -177,16 +189,17 @@ async fn start(context: &Context, up: &Up, server: &Server) -> Result<Everything
 
 /// Starts the pipeline on the log in the database, with the table; its files go to a folder beside the data where nothing
 /// else is said.
-async fn refine(context: &Context, up: &Up, place: &Place) -> Result<pipeline::Service> {
+async fn refine(
+    context: &Context,
+    up: &Up,
+    (log, pool): (&TelemetryLog, &PgPool),
+) -> Result<pipeline::Service> {
     let folder = || context.global.data.join("telemetry").display().to_string();
     let files = up.work.places.files.clone().or_else(|| Some(folder()));
     let places = Places { files, ..up.work.places.clone() };
     let work = Work { places, table: true, ..up.work.clone() };
-    let pool = place.pool(pipeline::CONNECTIONS, up.serve.session == Session::Pooled).await?;
-    let (choice, host) = (LogChoice::database(), serve::name(&up.serve));
-    let log = TelemetryLog::choose(&choice, place, (&pool, up.serve.session, &host))?;
     let keys = pipeline::hash_keys(context, None)?;
-    Box::pin(pipeline::Service::start(context, (&work, 1), (&log, &pool), keys)).await
+    Box::pin(pipeline::Service::start(context, (&work, 1), (log, pool), keys)).await
 }
 
 fn keep_out_of_repositories(data: &Path) -> Result<()> {

@@ -216,7 +216,7 @@ fn add(batches: &mut BTreeMap<Source, BatchAccount>, entry: &Entry, day: i32) {
                 batch.broken_bytes += one.broken_bytes;
             }
         }
-        Entry::Refine { batches: of, .. } => {
+        Entry::Refine { batches: of, .. } | Entry::Sessions { batches: of, .. } => {
             for one in of.iter().filter(|one| one.day == day) {
                 let source = Source { partition: one.partition, offset: one.offset };
                 let batch = batches.entry(source).or_default();

@@ -127,12 +127,15 @@ fn add(projection: &mut Projection, record: &Record, entry: &Entry) {
     let place = projection.offsets.len();
     let sums = match entry {
         Entry::Unbundle { batches, .. } => by_day(batches, |batch| batch.day, sum_unbundled),
-        Entry::Refine { batches, .. } => by_day(batches, |batch| batch.day, sum_refined),
+        Entry::Refine { batches, .. } | Entry::Sessions { batches, .. } => {
+            by_day(batches, |batch| batch.day, sum_refined)
+        }
         Entry::Sink { days, .. } => by_day(days, |of| of.day, sum_sunk),
     };
     let (step, sink) = match entry {
         Entry::Unbundle { .. } => ("unbundle", ""),
-        Entry::Refine { .. } => ("refine", ""),
+        // A part of the second step, in another group.
+        Entry::Refine { .. } | Entry::Sessions { .. } => ("refine", ""),
         Entry::Sink { sink, .. } => ("sink", sink.as_str()),
     };
     for (day, counts) in sums {

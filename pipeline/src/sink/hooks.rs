@@ -10,6 +10,7 @@ use crate::{
     Result,
     gate::Gate,
     ledger::{Entry, Sunk},
+    level::Taken,
     log::Position,
     record::{Output, Record},
     value::Value,
@@ -94,7 +95,7 @@ impl Guard {
 }
 
 #[derive(Deserialize)]
-struct Taken {
+struct At {
     syncts: i64,
 }
 
@@ -113,11 +114,14 @@ impl Hooks for Guard {
         if rules.permits_all(i64::MIN) {
             return true;
         }
-        let taken = serde_json::from_slice::<Taken>(&record.value);
-        let syncts = taken.map_or(i64::MIN, |taken| taken.syncts);
+        let at = serde_json::from_slice::<At>(&record.value);
+        if at.is_ok_and(|at| rules.permits_all(at.syncts)) {
+            return true;
+        }
         // What is no event is for the sink to refuse.
-        rules.permits_all(syncts)
-            || Value::parse(&record.value).map_or(true, |event| rules.permits(&event, syncts))
+        let Ok(event) = Value::parse(&record.value) else { return true };
+        let unknown = Taken { syncts: i64::MIN, is_registered: false };
+        rules.permits(&event, Taken::of_unique(&event).unwrap_or(unknown))
     }
 
     fn account(&self, tally: &Tally<'_>) -> Vec<Output> {

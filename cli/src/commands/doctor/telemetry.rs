@@ -40,8 +40,10 @@ const FAILED_MIN: i64 = 20;
 /// Looks for what does not get through; nothing is found where no telemetry is collected.
 pub(super) async fn telemetry(context: &Context, doctor: &Doctor) -> Result<Vec<Finding>> {
     let Opened { log, pool, now } = Opened::open(context, &doctor.log).await?;
-    let groups = lag::groups(&sinks(&pool, now).await?);
-    let measured = async { on_log!(&log, log => lag::measure(log, &groups, now).await) };
+    let sinks = sinks(&pool, now).await?;
+    let measured = async {
+        on_log!(&log, log => lag::measure(log, &lag::groups_on(log, &sinks).await, now).await)
+    };
     let mut found = match timeout(doctor.timeout.max(LOG_MIN), measured).await {
         Ok(Ok(lags)) => lags.iter().filter_map(|lag| of_group(lag, doctor.behind_after)).collect(),
         // Nobody has made the topics.

@@ -28,8 +28,10 @@ struct Shown {
 /// Shows how far each group is behind.
 pub(super) async fn run(context: &Context, arguments: &telemetry::Lag) -> Result<()> {
     let Opened { log, pool, now } = Opened::open(context, &arguments.log).await?;
-    let groups = lag::groups(&sinks(&pool, now).await?);
-    let lags = on_log!(&log, log => lag::measure(log, &groups, now).await)?;
+    let sinks = sinks(&pool, now).await?;
+    let lags = on_log!(&log, log => {
+        lag::measure(log, &lag::groups_on(log, &sinks).await, now).await
+    })?;
     pool.close().await;
     let shown = |lag: Lag| Shown { records: lag.records(), oldest_age_s: lag.oldest_age_s(), lag };
     let shown: Vec<_> = lags.into_iter().map(shown).collect();

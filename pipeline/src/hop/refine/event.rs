@@ -20,6 +20,7 @@ use crate::{
     enrich::Stamp,
     gate::Rules,
     identity::{self, Fingerprint, Key, Scratch},
+    level::Taken,
     lookup::Snapshot,
     provenance::Provenance,
     reason::Reason,
@@ -134,7 +135,7 @@ fn go(
     let fingerprint = Fingerprint::of(&event, scratch);
     let checked = check::check(&mut event, meeting.provenance)
         .map_err(|reasons| (Stage::CheckEvent, reasons))?;
-    if !meeting.rules.permits(&event, meeting.provenance.syncts) {
+    if !meeting.rules.permits(&event, Taken::of(meeting.provenance)) {
         return Ok(Refined::Filtered);
     }
     let mark = mark(&checked.mid, meeting.device, &fingerprint);
@@ -168,6 +169,9 @@ fn improve<'a>(
     let redacted =
         steps.redact(&mut event, facts).map_err(|reason| (Stage::Redact, vec![reason]))?;
     let key = if redacted { Some(redacted_key(&event)) } else { meeting.key.clone() };
+    if redacted {
+        flags.set("redacted", true);
+    }
     let derived = steps.derive(&event);
     let count = derived.events.len() as u64;
     if derived.left_out > 0 {
@@ -178,7 +182,7 @@ fn improve<'a>(
         let fingerprint = Fingerprint::of(&of, &mut Scratch::default());
         let id = identity::document_id(mid, meeting.device, &fingerprint);
         let keys = steps.keys_of_derived(&of, &event, &keys, channel);
-        let stamp = meeting.stamp(checked, id, Object::new());
+        let stamp = meeting.stamp(checked, id, redacted_flag(redacted));
         steps.enrich(&mut of, &keys, snapshot, stamp).map_err(unenriched)?;
         hide_sender(meeting, &mut of, redacted);
         write(meeting, steps, (&of, &key), outputs);
@@ -196,6 +200,15 @@ fn improve<'a>(
 fn redacted_key(event: &Value<'_>) -> Bytes {
     let device = identity::device(event, &mut Scratch::default());
     Bytes::copy_from_slice(device.as_bytes())
+}
+
+/// Returns what is flagged of an event that was made of another one.
+fn redacted_flag(redacted: bool) -> Object<'static> {
+    let mut flags = Object::new();
+    if redacted {
+        flags.set("redacted", true);
+    }
+    flags
 }
 
 /// Takes the sender out of the metadata of a redacted event that is its own.
