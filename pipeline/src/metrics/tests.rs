@@ -43,7 +43,7 @@ fn full() -> Metrics {
     metrics.measured(vec![Lag {
         group: "sink.search".to_owned(),
         topic: "telemetry.unique".to_owned(),
-        members: 1,
+        members: Some(1),
         partitions: vec![of(0, Some(12)), of(1, None)],
     }]);
     metrics
