@@ -152,6 +152,34 @@ async fn pipeline_that_nobody_runs_is_found_and_one_that_runs_catches_up() {
 }
 
 #[tokio::test]
+async fn keys_that_went_before_their_time_are_reported_for_a_day() {
+    let stage = Stage::new().await;
+    let entry = |evicted: Option<u64>| {
+        let mut entry =
+            json!({"step": "refine", "partition": 0, "first": 0, "next": 1, "batches": []});
+        if let Some(keys) = evicted {
+            entry["evicted"] = json!({"keys": keys, "reaches_s": 3600 * keys});
+        }
+        entry.to_string()
+    };
+    let write = async |offset: i64, hours_ago: f64, entry: String| {
+        let statement = "insert into tidings.telemetry_ledger (log, partition, ledger_offset, recorded_at, entry)
+            values ('postgres/', 0, $1, now() - $2 * interval '1 hour', $3::json)";
+        let written = sqlx::query(statement).bind(offset).bind(hours_ago).bind(entry);
+        written.execute(stage.database.pool()).await.unwrap();
+    };
+    write(0, 30.0, entry(Some(9))).await;
+    write(1, 2.0, entry(None)).await;
+    assert_eq!(stage.findings().await, []);
+    write(2, 2.0, entry(Some(5))).await;
+    write(3, 1.0, entry(Some(2))).await;
+    let found = stage.findings().await;
+    let what =
+        "7 keys of dedup went before their time within a day; duplicates older than 2h get through";
+    assert_eq!(found, [("dedup_cut".to_owned(), what.to_owned())]);
+}
+
+#[tokio::test]
 async fn address_for_metrics_that_is_taken_is_said_at_the_start() {
     let stage = Stage::new().await;
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -155,7 +155,7 @@ impl fmt::Debug for Settings {
             .field("prefix", prefix)
             .field("replication", replication)
             .field("properties", &names)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
