@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often it is measured for metrics.
-const MEASURE_EVERY: Duration = Duration::from_secs(15);
+const MEASURE_EVERY: Duration = Duration::from_secs(30);
 
 /// How far one group is behind in one topic.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -25,8 +25,8 @@ pub struct Lag {
     pub group: String,
     /// The topic that it reads.
     pub topic: String,
-    /// How many members it has, in all processes.
-    pub members: usize,
+    /// How many members it has, in all processes; `None` where that was not asked for.
+    pub members: Option<usize>,
     /// Each partition.
     pub partitions: Vec<Partition>,
 }
@@ -77,12 +77,25 @@ pub async fn groups_on<L: Log>(log: &L, sinks: &[String]) -> Vec<(String, &'stat
     groups(sinks, log.partitions(topic::SESSIONS).await.is_ok())
 }
 
-/// Measures how far groups are behind at `now`.
+/// Measures how far groups are behind at `now`, and counts their members.
 ///
 /// # Errors
 ///
 /// A topic is not there, or the log does not answer.
 pub async fn measure<L: Log>(
+    log: &L,
+    groups: &[(String, &'static str)],
+    now: DateTime<Utc>,
+) -> Result<Vec<Lag>> {
+    let mut lags = measure_alone(log, groups, now).await?;
+    for lag in &mut lags {
+        lag.members = Some(log.members(&lag.group, &lag.topic).await?);
+    }
+    Ok(lags)
+}
+
+/// Measures how far groups are behind.
+async fn measure_alone<L: Log>(
     log: &L,
     groups: &[(String, &'static str)],
     now: DateTime<Utc>,
@@ -110,8 +123,8 @@ pub async fn measure<L: Log>(
                 of.records = 0;
             }
         }
-        let members = log.members(group, topic).await?;
-        lags.push(Lag { group: group.clone(), topic: (*topic).to_owned(), members, partitions });
+        let (group, topic) = (group.clone(), (*topic).to_owned());
+        lags.push(Lag { group, topic, members: None, partitions });
     }
     Ok(lags)
 }
@@ -125,7 +138,7 @@ pub(crate) async fn watch<L: Log>(
 ) {
     loop {
         let groups = groups(&metrics.sinks(), metrics.has_sessions());
-        let measured = shutdown.run_until_cancelled(measure(log, &groups, clock())).await;
+        let measured = shutdown.run_until_cancelled(measure_alone(log, &groups, clock())).await;
         match measured {
             None => return,
             Some(Ok(lags)) => metrics.measured(lags),
@@ -179,7 +192,7 @@ mod tests {
         }
         let groups = [("unbundle".to_owned(), topic::RAW)];
         let lag = measure(&log, &groups, second(60)).await.unwrap().remove(0);
-        assert_eq!((lag.records(), lag.oldest_age_s(), lag.members), (3, Some(60), 0));
+        assert_eq!((lag.records(), lag.oldest_age_s(), lag.members), (3, Some(60), Some(0)));
         let mut member = log.join("unbundle", topic::RAW).await.unwrap();
         while !matches!(
             member.next(Limits { records: 2, bytes: 1 << 20 }).await.unwrap(),
@@ -187,7 +200,7 @@ mod tests {
         ) {}
         member.commit(Vec::new(), &[Position { partition: 1, offset: 2 }]).await.unwrap();
         let lag = measure(&log, &groups, second(60)).await.unwrap().remove(0);
-        assert_eq!((lag.records(), lag.oldest_age_s(), lag.members), (1, Some(40), 1));
+        assert_eq!((lag.records(), lag.oldest_age_s(), lag.members), (1, Some(40), Some(1)));
         assert_eq!((lag.partitions[0].records, lag.partitions[1].position), (0, Some(2)));
     }
 

@@ -65,12 +65,15 @@ pub(crate) struct Counts {
 /// What a member of `refine` keeps of events.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Keys {
-    pub(crate) keys: u64,
+    pub(crate) count: u64,
     pub(crate) bytes: u64,
     pub(crate) bytes_max: u64,
     /// How far back duplicates are known, in seconds.
     pub(crate) reach_s: u64,
 }
+
+/// A name, what it is, and where it is read.
+type Gauge = (&'static str, &'static str, fn(&Keys) -> u64);
 
 impl Metrics {
     /// Adds what a sink counts, under the name by which its group is known.
@@ -172,9 +175,8 @@ impl Metrics {
 
     fn render_keys(&self, page: &mut Page) {
         let members = lock(&self.keys).clone();
-        type Read = fn(&Keys) -> u64;
-        let gauges: [(&str, &str, Read); 4] = [
-            ("dedup_keys", "Keys of events that are held.", |keys| keys.keys),
+        let gauges: [Gauge; 4] = [
+            ("dedup_keys", "Keys of events that are held.", |keys| keys.count),
             ("dedup_bytes", "Memory that they take.", |keys| keys.bytes),
             ("dedup_bytes_max", "Memory that they may take.", |keys| keys.bytes_max),
             ("dedup_reach_seconds", "How far back duplicates are known.", |keys| keys.reach_s),

@@ -121,7 +121,7 @@ impl<L: Log> Builder<L> {
         self
     }
 
-    /// Counts what the pipeline does, and measures how far its groups are behind, every 15 seconds.
+    /// Counts what the pipeline does, and measures how far its groups are behind, every 30 seconds.
     ///
     /// What a sink counts is added by whoever makes it: [`Metrics::add_sink`].
     pub fn metrics(mut self, metrics: Arc<Metrics>) -> Self {

@@ -75,7 +75,7 @@ impl<L: Log> Refine<L> {
     fn gauge(&self, now: DateTime<Utc>) {
         let (metrics, member) = &self.metrics;
         let keys = Keys {
-            keys: self.dedup.keys() as u64,
+            count: self.dedup.keys() as u64,
             bytes: self.dedup.bytes() as u64,
             bytes_max: self.dedup.bytes_max() as u64,
             reach_s: self.dedup.reach(now).as_secs(),

@@ -98,7 +98,9 @@ impl Step for Unbundle {
                     ledger::Unbundled { offset, day, broken_bytes, ..ledger::Unbundled::default() }
                 }));
             }
-            batches.iter().for_each(|batch| self.count(batch));
+            for batch in &batches {
+                self.count(batch);
+            }
             let next = of.last().map_or(first.offset, |last| last.offset) + 1;
             let (partition, first) = (first.partition, first.offset);
             outputs.push(Entry::Unbundle { partition, first, next, batches }.output());

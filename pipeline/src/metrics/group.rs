@@ -77,10 +77,12 @@ impl Drop for Seat {
     }
 }
 
+/// A name, what it is, and where it is read.
+type Counter = (&'static str, &'static str, fn(&Group) -> u64);
+
 /// Writes what groups count.
 pub(super) fn render(groups: &[(String, Arc<Group>)], page: &mut Page) {
-    type Read = fn(&Group) -> u64;
-    let counters: [(&str, &str, Read); 5] = [
+    let counters: [Counter; 5] = [
         ("records_total", "Records of the log whose position was committed.", |group| {
             group.records.load(Relaxed)
         }),

@@ -30,7 +30,7 @@ fn full() -> Metrics {
         Counts { batches: 3, batches_failed: 1, unique: 9, derived: 2, ..Counts::default() };
     metrics.count(&counts);
     metrics.count(&counts);
-    metrics.keep(1, Keys { keys: 10, bytes: 160, bytes_max: 1024, reach_s: 3600 });
+    metrics.keep(1, Keys { count: 10, bytes: 160, bytes_max: 1024, reach_s: 3600 });
     metrics.evict(Evicted { keys: 6, reaches_s: 3600 });
     let of = |partition, oldest_age_s| Partition {
         partition,
@@ -43,7 +43,7 @@ fn full() -> Metrics {
     metrics.measured(vec![Lag {
         group: "sink.search".to_owned(),
         topic: "telemetry.unique".to_owned(),
-        members: 1,
+        members: Some(1),
         partitions: vec![of(0, Some(12)), of(1, None)],
     }]);
     metrics

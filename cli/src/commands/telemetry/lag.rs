@@ -53,7 +53,7 @@ fn by_group(shown: &[Shown]) -> Table {
         table.row([
             Cell::new(lag.group.as_str()),
             Cell::new(lag.topic.as_str()),
-            Cell::new(lag.members.to_string()),
+            Cell::new(lag.members.unwrap_or_default().to_string()),
             Cell::new(records.to_string()),
             Cell::new(age(*oldest_age_s)),
         ]);

@@ -164,7 +164,7 @@ impl fmt::Debug for Settings {
             .field("prefix", prefix)
             .field("replication", replication)
             .field("properties", &names)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
