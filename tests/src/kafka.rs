@@ -21,7 +21,7 @@ use rdkafka::{
 };
 use tokio::sync::OnceCell;
 
-use crate::{Launch, Process, Temporary, eventually};
+use crate::{Launch, Process, Temporary, eventually, tool};
 
 /// The folder of this version below `target/tools`.
 const FOLDER: &str = "kafka-4.3.1";
@@ -34,6 +34,19 @@ const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qg";
 
 /// How long it may take to start, also after it was killed: it waits until its own old session has lapsed.
 const START_MAX: Duration = Duration::from_mins(1);
+
+/// For tests: little memory, and a compiler that is soon done.
+const SMALL: [&str; 4] = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+/// For measuring: what the broker's own script sets, and both compilers.
+const LARGE: [&str; 6] = [
+    "-Xms1g",
+    "-Xmx1g",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+];
 
 /// How long one question may take whether it has started.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
@@ -64,6 +77,7 @@ pub struct Ports {
 struct Java {
     program: PathBuf,
     jars: PathBuf,
+    options: &'static [&'static str],
 }
 
 impl Ports {
@@ -91,7 +105,20 @@ impl Kafka {
     ///
     /// Java or Maven is not installed, or cannot fetch it; the message says what to do.
     pub async fn start(ports: Ports) -> Self {
-        let java = tokio::task::spawn_blocking(fetch).await.unwrap();
+        Self::start_with(ports, &SMALL).await
+    }
+
+    /// Starts a broker that is to be fast, with 1 GiB of memory.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_for_measuring() -> Self {
+        Self::start_with(Ports::find(), &LARGE).await
+    }
+
+    async fn start_with(ports: Ports, options: &'static [&'static str]) -> Self {
+        let java = tokio::task::spawn_blocking(|| fetch(options)).await.unwrap();
         let folder = Temporary::new("kafka");
         let this = Self { ports, java, running: Mutex::new(None), folder };
         this.format().await;
@@ -187,16 +214,13 @@ impl Kafka {
 impl Java {
     fn launch(&self, class: &str) -> Launch {
         let jars = format!("{}/*", self.jars.display());
-        let memory = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
-        Launch::new(&self.program).args(memory).args(["-cp", &jars, class])
+        Launch::new(&self.program).args(self.options).args(["-cp", &jars, class])
     }
 }
 
 /// Returns what runs the broker; fetches it once, and never twice at the same time.
-fn fetch() -> Java {
-    let target = env::current_exe().unwrap();
-    // target/<profile>/deps/<test>
-    let folder = target.ancestors().nth(3).unwrap().join("tools").join(FOLDER);
+fn fetch(options: &'static [&'static str]) -> Java {
+    let folder = tool::folder(FOLDER);
     fs::create_dir_all(&folder).unwrap();
     let lock = File::create(folder.join("lock")).unwrap();
     lock.lock().unwrap();
@@ -206,7 +230,7 @@ fn fetch() -> Java {
     }
     let home = env::var_os("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
     let program = home.filter(|java| java.is_file()).unwrap_or_else(|| "java".into());
-    Java { program, jars }
+    Java { program, jars, options }
 }
 
 /// Has Maven copy the broker and what it needs into a folder, all or nothing.

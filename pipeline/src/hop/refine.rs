@@ -8,7 +8,7 @@ mod tally;
 
 use std::{fmt, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 pub(crate) use self::gear::Gear;
 use self::{
@@ -20,7 +20,7 @@ use crate::{
     dedup::Dedup,
     hop::{Step, unbundle::fault},
     identity::Scratch,
-    log::{Change, Limits, Reader, Start},
+    log::Change,
     provenance::Provenance,
     reason::Reason,
     record::Headers,
@@ -30,15 +30,11 @@ use crate::{
 /// How many keys are written in one record: 2.4 MB.
 const BLOB_KEYS: usize = 100_000;
 
-/// How much is read at once of what was written.
-const REBUILD: Limits = Limits { records: 1000, bytes: 16 * 1024 * 1024 };
-
 /// The second hop, and what it remembers.
 pub(crate) struct Refine<L> {
     log: L,
     gear: Gear,
     dedup: Dedup,
-    window: Duration,
     clock: fn() -> DateTime<Utc>,
     scratch: Scratch,
     /// The log's time of the batch at hand, or of the last one.
@@ -54,27 +50,7 @@ impl<L: Log> Refine<L> {
     ) -> Self {
         let dedup = Dedup::new(window, bytes_max);
         let (scratch, now) = (Scratch::default(), DateTime::UNIX_EPOCH);
-        Self { log, gear, dedup, window, clock, scratch, now }
-    }
-
-    /// Reads the keys of a partition back in.
-    ///
-    /// Whoever wrote them last has committed or aborted: the log says so before it hands a partition on.
-    async fn rebuild(&mut self, partition: i32) -> Result<()> {
-        self.dedup.gain(partition);
-        let now = (self.clock)();
-        let window = TimeDelta::from_std(self.window).unwrap_or(TimeDelta::MAX);
-        let from = now.checked_sub_signed(window).unwrap_or(DateTime::UNIX_EPOCH);
-        let mut reader = self.log.reader(topic::SEEN, partition, Start::Time(from)).await?;
-        while let Some(records) = reader.next(REBUILD).await? {
-            for record in records {
-                let times = (record.appended_at, now);
-                if let Err(error) = self.dedup.restore(partition, &record.value, times) {
-                    telemetry::unreadable_keys(partition, record.offset, error);
-                }
-            }
-        }
-        Ok(())
+        Self { log, gear, dedup, clock, scratch, now }
     }
 
     /// Takes what is in one record, and adds what is written for it.
@@ -150,7 +126,7 @@ impl<L: Log> Step for Refine<L> {
             self.dedup.lose(*partition);
         }
         for gained in &change.gained {
-            self.rebuild(gained.partition).await?;
+            self.dedup.rebuild(&self.log, gained.partition, (self.clock)()).await?;
         }
         if !change.gained.is_empty() {
             telemetry::rebuilt(change.gained.len(), self.dedup.keys(), self.dedup.bytes());
