@@ -4,6 +4,7 @@
 
 mod event;
 mod gear;
+mod outputs;
 mod tally;
 
 use std::{fmt, time::Duration};
@@ -13,6 +14,7 @@ use chrono::{DateTime, Utc};
 pub(crate) use self::gear::Gear;
 use self::{
     event::{Meeting, Refined},
+    outputs::Outputs,
     tally::Tally,
 };
 use crate::{
@@ -54,7 +56,7 @@ impl<L: Log> Refine<L> {
     }
 
     /// Takes what is in one record, and adds what is written for it.
-    fn take(&mut self, record: &Record, tally: &mut Tally, outputs: &mut Vec<Output>) {
+    fn take(&mut self, record: &Record, tally: &mut Tally, outputs: &mut Outputs) {
         let Some(provenance) = Provenance::of_events(record) else {
             let provenance = Provenance::of_raw(record);
             tally.begin(&provenance);
@@ -108,7 +110,7 @@ fn refuse(
     record: &Record,
     (provenance, reason): (Provenance, Reason),
     tally: &mut Tally,
-    outputs: &mut Vec<Output>,
+    outputs: &mut Outputs,
 ) {
     let failed = Failed::batch(provenance, reason, record.value.clone());
     outputs.push(failed.output(record.partition));
@@ -141,7 +143,7 @@ impl<L: Log> Step for Refine<L> {
     fn process(&mut self, records: Vec<Record>) -> Vec<Output> {
         let latest = records.iter().map(|record| record.appended_at).max();
         self.now = latest.map_or(self.now, |latest| latest.max(self.now));
-        let mut outputs = Vec::with_capacity(records.len() * 24);
+        let mut outputs = Outputs::with_capacity(records.len() * 24);
         for of in records.chunk_by(|a, b| a.partition == b.partition) {
             let mut tally = Tally::default();
             for record in of {
@@ -159,7 +161,7 @@ impl<L: Log> Step for Refine<L> {
                 value: blob.to_vec().into(),
             }));
         }
-        outputs
+        outputs.into_list()
     }
 
     fn committed(&mut self) {
