@@ -283,7 +283,7 @@ lint: ## Checks format, lints and documentation; a warning is an error
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 bench: ## Measures, and writes bench/report.json; ROWS='drain register' measures those alone and writes nothing
-	$(RUN) need rust postgres wrk
+	$(RUN) need rust postgres wrk jdk
 	$(CARGO) build --locked --release -p tidings-cli
 	$(CARGO) run --locked --release -p tidings-bench -- $(ROWS)
 

@@ -2,6 +2,7 @@
 //! plain inserts of the same bytes. The relay and the load are processes of their own.
 
 pub(crate) mod bare;
+pub(crate) mod kafka;
 mod plain;
 mod server;
 mod wrk;

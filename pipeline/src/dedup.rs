@@ -11,6 +11,7 @@
 //! A key takes 16 bytes, in tables of which at least a quarter is used: see [`table`].
 
 mod blob;
+mod rebuild;
 mod table;
 
 use std::{

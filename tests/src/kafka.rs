@@ -26,7 +26,7 @@ use tokio::sync::OnceCell;
 
 pub use gate::{Gate, Held, Request, Step};
 
-use crate::{Launch, Process, Temporary, eventually};
+use crate::{Launch, Process, Temporary, eventually, tool};
 
 /// The folder of this version below `target/tools`.
 const FOLDER: &str = "kafka-4.3.1";
@@ -54,6 +54,18 @@ const CONTROLLER_LOG: &str = "appenders=console\n\
                               rootLogger.appenderRef.console.ref=CONSOLE\n\
                               logger.controller.name=org.apache.kafka.controller\n\
                               logger.controller.level=INFO\n";
+/// For tests: little memory, and a compiler that is soon done.
+const SMALL: [&str; 4] = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+/// For measuring: what the broker's own script sets, and both compilers.
+const LARGE: [&str; 6] = [
+    "-Xms1g",
+    "-Xmx1g",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+];
 
 /// How long one question may take whether it has started.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
@@ -86,6 +98,7 @@ pub struct Ports {
 struct Java {
     program: PathBuf,
     jars: PathBuf,
+    options: &'static [&'static str],
 }
 
 impl Ports {
@@ -113,7 +126,19 @@ impl Kafka {
     ///
     /// Java or Maven is not installed, or cannot fetch it; the message says what to do.
     pub async fn start(ports: Ports) -> Self {
-        let this = Self::new(ports).await;
+        let this = Self::new(ports, &SMALL).await;
+        this.format("server", &this.settings("broker,controller"), true).await;
+        this.launch().await;
+        this
+    }
+
+    /// Starts a broker that is to be fast, with 1 GiB of memory.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_for_measuring() -> Self {
+        let this = Self::new(Ports::find(), &LARGE).await;
         this.format("server", &this.settings("broker,controller"), true).await;
         this.launch().await;
         this
@@ -125,7 +150,7 @@ impl Kafka {
     ///
     /// As [`start`](Self::start).
     pub async fn mortal(ports: Ports) -> Self {
-        let mut this = Self::new(ports).await;
+        let mut this = Self::new(ports, &SMALL).await;
         this.format("server", &this.settings("broker"), false).await;
         this.format("controller", &this.controller_settings(), true).await;
         let log = this.folder.path().join("controller-log.properties");
@@ -138,8 +163,8 @@ impl Kafka {
         this
     }
 
-    async fn new(ports: Ports) -> Self {
-        let java = tokio::task::spawn_blocking(fetch).await.unwrap();
+    async fn new(ports: Ports, options: &'static [&'static str]) -> Self {
+        let java = tokio::task::spawn_blocking(|| fetch(options)).await.unwrap();
         let folder = Temporary::new("kafka");
         Self { ports, java, running: Mutex::new(None), controller: None, folder }
     }
@@ -285,16 +310,14 @@ fn given_up(controller: &Process) -> usize {
 impl Java {
     fn launch(&self, class: &str, properties: &[&str]) -> Launch {
         let jars = format!("{}/*", self.jars.display());
-        let memory = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
-        Launch::new(&self.program).args(memory).args(properties).args(["-cp", &jars, class])
+        let launch = Launch::new(&self.program).args(self.options).args(properties);
+        launch.args(["-cp", &jars, class])
     }
 }
 
 /// Returns what runs the broker; fetches it once, and never twice at the same time.
-fn fetch() -> Java {
-    let target = env::current_exe().unwrap();
-    // target/<profile>/deps/<test>
-    let folder = target.ancestors().nth(3).unwrap().join("tools").join(FOLDER);
+fn fetch(options: &'static [&'static str]) -> Java {
+    let folder = tool::folder(FOLDER);
     fs::create_dir_all(&folder).unwrap();
     let lock = File::create(folder.join("lock")).unwrap();
     lock.lock().unwrap();
@@ -304,7 +327,7 @@ fn fetch() -> Java {
     }
     let home = env::var_os("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
     let program = home.filter(|java| java.is_file()).unwrap_or_else(|| "java".into());
-    Java { program, jars }
+    Java { program, jars, options }
 }
 
 /// Has Maven copy the broker and what it needs into a folder, all or nothing.

@@ -5,7 +5,6 @@
 //! share one, each with a prefix of its own for its indices; those that need other limits start another one.
 
 use std::{
-    env,
     fs::{self, File},
     net::TcpListener,
     path::{Path, PathBuf},
@@ -21,7 +20,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::{Launch, Process, Temporary, eventually};
+use crate::{Launch, Process, Temporary, eventually, tool};
 
 /// What is fetched, with its version: Maven checks its digests.
 const POM: &str = include_str!("opensearch/pom.xml");
@@ -163,9 +162,7 @@ impl OpenSearch {
 
 /// Returns the folder of the program; fetches and compiles it once, and never twice at the same time.
 fn build() -> PathBuf {
-    let target = env::current_exe().unwrap();
-    // target/<profile>/deps/<test>
-    let folder = target.ancestors().nth(3).unwrap().join("tools").join(FOLDER);
+    let folder = tool::folder(FOLDER);
     fs::create_dir_all(&folder).unwrap();
     let lock = File::create(folder.join("lock")).unwrap();
     lock.lock().unwrap();

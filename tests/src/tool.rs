@@ -21,9 +21,7 @@ pub(crate) struct Tool {
 impl Tool {
     /// Returns the program; builds it once, and never twice at the same time.
     pub(crate) fn build(self) -> PathBuf {
-        let target = env::current_exe().unwrap();
-        // target/<profile>/deps/<test>
-        let folder = target.ancestors().nth(3).unwrap().join("tools").join(self.folder);
+        let folder = folder(self.folder);
         fs::create_dir_all(&folder).unwrap();
         let lock = File::create(folder.join("lock")).unwrap();
         lock.lock().unwrap();
@@ -43,4 +41,13 @@ impl Tool {
         }
         program
     }
+}
+
+/// Returns the folder of a version of a tool, which stays there when the target is built anew.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let program = env::current_exe().unwrap();
+    // target/<profile>/deps/<test>, or target/<profile>/<program>
+    let profile = program.ancestors().nth(1).unwrap();
+    let profile = if profile.ends_with("deps") { profile.parent().unwrap() } else { profile };
+    profile.parent().unwrap().join("tools").join(name)
 }

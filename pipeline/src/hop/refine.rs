@@ -4,15 +4,17 @@
 
 mod event;
 mod gear;
+mod outputs;
 mod tally;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 pub(crate) use self::gear::Gear;
 use self::{
     event::{Meeting, Refined},
+    outputs::Outputs,
     tally::Tally,
 };
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
     dedup::{Dedup, Evicted},
     hop::{Step, unbundle::fault},
     identity::Scratch,
-    log::{Change, Limits, Reader, Start},
+    log::Change,
     metrics::{Counts, Keys, Metrics},
     provenance::Provenance,
     reason::Reason,
@@ -31,15 +33,11 @@ use crate::{
 /// How many keys are written in one record: 2.4 MB.
 const BLOB_KEYS: usize = 100_000;
 
-/// How much is read at once of what was written.
-const REBUILD: Limits = Limits { records: 1000, bytes: 16 * 1024 * 1024 };
-
 /// The second hop, and what it remembers.
 pub(crate) struct Refine<L> {
     log: L,
     gear: Gear,
     dedup: Dedup,
-    window: Duration,
     clock: fn() -> DateTime<Utc>,
     scratch: Scratch,
     /// The log's time of the batch at hand, or of the last one.
@@ -62,7 +60,7 @@ impl<L: Log> Refine<L> {
         let dedup = Dedup::new(window, bytes_max);
         let (scratch, now) = (Scratch::default(), DateTime::UNIX_EPOCH);
         let (counts, evicted, metrics) = (Counts::default(), None, (Arc::default(), 0));
-        Self { log, gear, dedup, window, clock, scratch, now, counts, evicted, metrics }
+        Self { log, gear, dedup, clock, scratch, now, counts, evicted, metrics }
     }
 
     /// Counts for these metrics, as this member.
@@ -83,28 +81,8 @@ impl<L: Log> Refine<L> {
         metrics.keep(*member, keys);
     }
 
-    /// Reads the keys of a partition back in.
-    ///
-    /// Whoever wrote them last has committed or aborted: the log says so before it hands a partition on.
-    async fn rebuild(&mut self, partition: i32) -> Result<()> {
-        self.dedup.gain(partition);
-        let now = (self.clock)();
-        let window = TimeDelta::from_std(self.window).unwrap_or(TimeDelta::MAX);
-        let from = now.checked_sub_signed(window).unwrap_or(DateTime::UNIX_EPOCH);
-        let mut reader = self.log.reader(topic::SEEN, partition, Start::Time(from)).await?;
-        while let Some(records) = reader.next(REBUILD).await? {
-            for record in records {
-                let times = (record.appended_at, now);
-                if let Err(error) = self.dedup.restore(partition, &record.value, times) {
-                    telemetry::unreadable_keys(partition, record.offset, error);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Takes what is in one record, and adds what is written for it.
-    fn take(&mut self, record: &Record, tally: &mut Tally, outputs: &mut Vec<Output>) {
+    fn take(&mut self, record: &Record, tally: &mut Tally, outputs: &mut Outputs) {
         let Some(provenance) = Provenance::of_events(record) else {
             let provenance = Provenance::of_raw(record);
             tally.begin(&provenance);
@@ -158,7 +136,7 @@ fn refuse(
     record: &Record,
     (provenance, reason): (Provenance, Reason),
     tally: &mut Tally,
-    outputs: &mut Vec<Output>,
+    outputs: &mut Outputs,
 ) {
     let failed = Failed::batch(provenance, reason, record.value.clone());
     outputs.push(failed.output(record.partition));
@@ -176,7 +154,7 @@ impl<L: Log> Step for Refine<L> {
             self.dedup.lose(*partition);
         }
         for gained in &change.gained {
-            self.rebuild(gained.partition).await?;
+            self.dedup.rebuild(&self.log, gained.partition, (self.clock)()).await?;
         }
         if !change.gained.is_empty() {
             telemetry::rebuilt(change.gained.len(), self.dedup.keys(), self.dedup.bytes());
@@ -194,7 +172,7 @@ impl<L: Log> Step for Refine<L> {
         self.now = latest.map_or(self.now, |latest| latest.max(self.now));
         self.counts = Counts::default();
         let mut evicted = self.evicted;
-        let mut outputs = Vec::with_capacity(records.len() * 24);
+        let mut outputs = Outputs::with_capacity(records.len() * 24);
         for of in records.chunk_by(|a, b| a.partition == b.partition) {
             let mut tally = Tally::default();
             for record in of {
@@ -213,7 +191,7 @@ impl<L: Log> Step for Refine<L> {
                 value: blob.to_vec().into(),
             }));
         }
-        outputs
+        outputs.into_list()
     }
 
     fn committed(&mut self) {

@@ -13,6 +13,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use super::outputs::Outputs;
 use crate::{
     Failed, Output, Stage,
     check::{self, Checked},
@@ -81,8 +82,7 @@ impl Meeting<'_> {
         Output { topic: topic::DUPLICATE.into(), partition: self.partition, key, headers, value }
     }
 
-    fn unique(&self, event: &Value<'_>, key: Option<Bytes>) -> Output {
-        let value = event.to_bytes().into();
+    fn unique(&self, value: Bytes, key: Option<Bytes>) -> Output {
         let headers = Headers::new();
         Output { topic: topic::UNIQUE.into(), partition: self.partition, key, headers, value }
     }
@@ -104,7 +104,7 @@ pub(super) fn refine(
     meeting: &Meeting<'_>,
     steps: &Steps,
     dedup: &mut Dedup,
-    (scratch, outputs): (&mut Scratch, &mut Vec<Output>),
+    (scratch, outputs): (&mut Scratch, &mut Outputs),
 ) -> Refined {
     match go(meeting, steps, dedup, (scratch, outputs)) {
         Ok(refined) => refined,
@@ -119,7 +119,7 @@ fn go(
     meeting: &Meeting<'_>,
     steps: &Steps,
     dedup: &mut Dedup,
-    (scratch, outputs): (&mut Scratch, &mut Vec<Output>),
+    (scratch, outputs): (&mut Scratch, &mut Outputs),
 ) -> Result<Refined, Stopped> {
     let erased = meeting.rules.tombstones();
     if erased.has_device(meeting.device) {
@@ -161,7 +161,7 @@ fn improve<'a>(
     steps: &'a Steps,
     mut event: Value<'a>,
     (id, checked, mut flags): (String, &Checked, Object<'a>),
-    outputs: &mut Vec<Output>,
+    outputs: &mut Outputs,
 ) -> Result<u64, Stopped> {
     let (channel, snapshot) = (meeting.provenance.channel.as_str(), meeting.snapshot);
     let keys = steps.lookups().keys(&event, channel);
@@ -238,9 +238,9 @@ fn write(
     meeting: &Meeting<'_>,
     steps: &Steps,
     (event, key): (&Value<'_>, &Option<Bytes>),
-    outputs: &mut Vec<Output>,
+    outputs: &mut Outputs,
 ) {
-    let unique = meeting.unique(event, key.clone());
+    let unique = meeting.unique(outputs.write(event), key.clone());
     for topic in steps.router().topics(event, &meeting.provenance.channel) {
         outputs.push(Output { topic: topic.into(), ..unique.clone() });
     }
