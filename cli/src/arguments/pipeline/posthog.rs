@@ -9,40 +9,53 @@ use tidings::analytics::wire;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Posthog {
     /// Send telemetry events to a PostHog: us, eu, or the URL of yours
-    #[arg(long, env = "TIDINGS_TELEMETRY_POSTHOG", value_name = "HOST")]
-    pub(crate) telemetry_posthog: Option<String>,
+    #[arg(
+        id = "telemetry_posthog",
+        long = "telemetry-posthog",
+        env = "TIDINGS_TELEMETRY_POSTHOG",
+        value_name = "HOST"
+    )]
+    pub(crate) host: Option<String>,
 
     /// The token of the project
     #[arg(
-        long,
+        id = "telemetry_posthog_key",
+        long = "telemetry-posthog-key",
         env = "TIDINGS_TELEMETRY_POSTHOG_KEY",
         hide_env_values = true,
         value_name = "KEY",
         conflicts_with = "telemetry_posthog_key_file"
     )]
-    pub(crate) telemetry_posthog_key: Option<String>,
+    pub(crate) key: Option<String>,
 
     /// The file with the token of the project
-    #[arg(long, env = "TIDINGS_TELEMETRY_POSTHOG_KEY_FILE", value_name = "FILE")]
-    pub(crate) telemetry_posthog_key_file: Option<PathBuf>,
+    #[arg(
+        id = "telemetry_posthog_key_file",
+        long = "telemetry-posthog-key-file",
+        env = "TIDINGS_TELEMETRY_POSTHOG_KEY_FILE",
+        value_name = "FILE"
+    )]
+    pub(crate) key_file: Option<PathBuf>,
 
     /// What an event is called there: text with paths into the event in braces, such as `{context.env}-{edata.type}`
     #[arg(
-        long,
+        id = "telemetry_posthog_event",
+        long = "telemetry-posthog-event",
         env = "TIDINGS_TELEMETRY_POSTHOG_EVENT",
         default_value = "{eid}",
         value_name = "TEMPLATE"
     )]
-    pub(crate) telemetry_posthog_event: String,
+    pub(crate) event: String,
 
     /// v0, which every PostHog has, or v1, which says of each event what became of it
     #[arg(
-        long,
+        id = "telemetry_posthog_protocol",
+        long = "telemetry-posthog-protocol",
         env = "TIDINGS_TELEMETRY_POSTHOG_PROTOCOL",
         default_value = "v0",
         value_name = "PROTOCOL"
     )]
-    pub(crate) telemetry_posthog_protocol: Protocol,
+    pub(crate) protocol: Protocol,
 }
 
 /// Which of PostHog's protocols is spoken.

@@ -82,7 +82,7 @@ impl Sinks<'_> {
                 sink.run(&log, hooks, &shutdown).await
             });
         }
-        if let Some(host) = &work.posthog.telemetry_posthog {
+        if let Some(host) = &work.posthog.host {
             let sink = posthog(&work.posthog, host, keys.as_deref())?;
             metrics.add_sink("posthog", SinkMeter::Service(sink.metrics()));
             shown.push(format!("posthog ({host})"));
@@ -153,17 +153,17 @@ fn posthog(posthog: &Posthog, host: &str, keys: Option<&HashKeys>) -> Result<pos
     let settings = wire::Settings::new(host, key, "telemetry");
     let clock = Arc::new(now);
     let mut options = posthog::Options::new("posthog", settings, keys.clone(), clock);
-    options.posthog.protocol = posthog.telemetry_posthog_protocol.into();
-    options.event_name.clone_from(&posthog.telemetry_posthog_event);
+    options.posthog.protocol = posthog.protocol.into();
+    options.event_name.clone_from(&posthog.event);
     Ok(posthog::Sink::new(options)?)
 }
 
 /// Returns the token of the project.
 fn token(posthog: &Posthog) -> Result<Zeroizing<String>> {
-    if let Some(key) = &posthog.telemetry_posthog_key {
+    if let Some(key) = &posthog.key {
         return Ok(Zeroizing::new(key.clone()));
     }
-    let Some(path) = &posthog.telemetry_posthog_key_file else {
+    let Some(path) = &posthog.key_file else {
         let message = "find the token of the PostHog project: it is not set";
         let hint =
             "set TIDINGS_TELEMETRY_POSTHOG_KEY, or name a file with --telemetry-posthog-key-file";
