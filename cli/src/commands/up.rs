@@ -174,7 +174,7 @@ async fn start(context: &Context, up: &Up, server: &Server) -> Result<Everything
 /// Starts the pipeline on the log in the database, with the table; its files go to a folder beside the data where nothing
 /// else is said.
 async fn refine(context: &Context, up: &Up, place: &Place) -> Result<pipeline::Service> {
-    let folder = || context.global.data.join("telemetry").display().to_string();
+    let folder = || pipeline::sinks::folder_of_up(context);
     let files = up.work.places.files.clone().or_else(|| Some(folder()));
     let places = Places { files, ..up.work.places.clone() };
     let work = Work { places, table: true, ..up.work.clone() };

@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(crate) const COMMANDS: [&str; 79] = [
+pub(crate) const COMMANDS: [&str; 80] = [
     "",
     "up",
     "worker",
@@ -71,6 +71,7 @@ pub(crate) const COMMANDS: [&str; 79] = [
     "telemetry where",
     "telemetry search",
     "telemetry reprocess",
+    "telemetry resend",
     "pipeline",
     "level",
     "report",

@@ -25,10 +25,11 @@ const NOT_RUN: &[(&str, &str, usize, &str)] = &[
     ("guides/telemetry-files.md", "duckdb", 1, "DuckDB is not among what tests install"),
     ("guides/telemetry-files.md", "python", 2, "Spark and pandas are not among what tests install"),
     ("guides/telemetry-sinks.md", "sh", 1, "asks PostHog, which is not here"),
+    ("guides/telemetry-erasure.md", "sh", 1, "places that a reader has to look up"),
     (
         "guides/telemetry.md",
         "sh",
-        8,
+        9,
         "servers that run on, and places that a reader has to look up",
     ),
     ("operate/deploy.md", "sh", 1, "gives a role to a login that the reader has to choose"),

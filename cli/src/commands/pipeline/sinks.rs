@@ -1,6 +1,6 @@
 //! The sinks of a pipeline as the arguments name them.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use sqlx::PgPool;
@@ -10,6 +10,18 @@ use tidings_pipeline::sink::{
 };
 
 use crate::{arguments::pipeline::Places, context::Context, exit::Exit, failure::Coded};
+
+/// Returns where the files of `tidings up` lie, where nothing else is said.
+pub(in crate::commands) fn folder_of_up(context: &Context) -> String {
+    context.global.data.join("telemetry").display().to_string()
+}
+
+/// Returns the places that are named, or those of `tidings up` where it has put files into the data folder.
+pub(in crate::commands) fn places(context: &Context, named: &Places) -> Places {
+    let folder = folder_of_up(context);
+    let files = named.files.clone().or_else(|| Path::new(&folder).is_dir().then_some(folder));
+    Places { files, ..named.clone() }
+}
 
 /// Returns the sink of files, if one is named; a folder is a place too.
 pub(in crate::commands) fn files(
