@@ -194,6 +194,27 @@ begin
 end
 $$;
 
+-- make_event_day: as before, and looked for in the catalogue itself: what a session remembers of a name is not looked up
+-- again after the lock, so that the second of two calls for a new day found it missing and failed.
+create or replace function tidings.make_event_day(p_day date) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  v_name text := 'telemetry_event_' || to_char(p_day, 'YYYYMMDD');
+begin
+  if exists (select from pg_class c where c.relname = v_name and c.relnamespace = 'tidings'::regnamespace) then
+    return;
+  end if;
+  -- One for all days, so that two calls with several days cannot wait for each other.
+  perform pg_advisory_xact_lock(1414087767, 0);
+  if exists (select from pg_class c where c.relname = v_name and c.relnamespace = 'tidings'::regnamespace) then
+    return;
+  end if;
+  execute format('create table tidings.%I (like tidings.telemetry_event including defaults including constraints)', v_name);
+  execute format('alter table tidings.telemetry_event attach partition tidings.%I for values from (%L) to (%L)',
+    v_name, p_day, p_day + 1);
+end
+$$;
+
 -- What a sink has refused, and has taken when it was sent again.
 create table tidings.telemetry_recovered (
   sink text not null,

@@ -3,7 +3,7 @@
 //! Steps and sinks ask before each batch, and believe what they know for a second at most. So what is lowered or erased
 //! holds a second later, and a process that cannot ask does not go on.
 
-mod tombstones;
+pub(crate) mod tombstones;
 
 use std::{
     fmt,

@@ -194,7 +194,7 @@ async fn refine(
     up: &Up,
     (log, pool): (&TelemetryLog, &PgPool),
 ) -> Result<pipeline::Service> {
-    let folder = || context.global.data.join("telemetry").display().to_string();
+    let folder = || pipeline::sinks::folder_of_up(context);
     let files = up.work.places.files.clone().or_else(|| Some(folder()));
     let places = Places { files, ..up.work.places.clone() };
     let work = Work { places, table: true, ..up.work.clone() };

@@ -220,6 +220,42 @@ async fn device_that_is_hashed_stands_nowhere_beside_the_event() {
 }
 
 #[tokio::test]
+async fn who_was_erased_is_counted_and_kept_nowhere() {
+    let log = log().await;
+    let of = |mid: &str, actor: &str, device: &str| {
+        event(mid, device, 1).replace(r#""id":"u""#, &format!(r#""id":"{actor}""#))
+    };
+    let broken = r#"{"mid":"x","actor":{"id":"ada"},"context":{"did":"d3"}}"#.to_owned();
+    let unreadable = r#"{"mid":"y","context":{"did":"d1"},"edata":"\ud800"}"#.to_owned();
+    let events = [
+        of("a", "ada", "d2"),
+        of("b", "bob", "d1"),
+        of("c", "bob", "d2"),
+        of("c", "bob", "d2"),
+        broken,
+        unreadable,
+    ];
+    log.append(vec![batch(&events)]).await.unwrap();
+    Hand::new(&log, "unbundle", topic::RAW, Unbundle::new(PARTITIONS)).await.drain().await;
+    let erased = crate::gate::tombstones::tests::of(&[
+        (crate::gate::Kind::Actor, "ada"),
+        (crate::gate::Kind::Device, "d1"),
+    ]);
+    let rules = crate::gate::Rules::new(crate::level::History::default(), erased);
+    let gear = Gear::new(Arc::new(steps()), None).by(rules);
+    let refine = Refine::new(log.clone(), gear, (WINDOW, usize::MAX), clock);
+    Hand::new(&log, "refine", topic::EVENTS, refine).await.drain().await;
+    assert_eq!(mids(&log, topic::UNIQUE), [("c".to_owned(), 1)].into());
+    assert_eq!(mids(&log, topic::DUPLICATE), [("c".to_owned(), 1)].into());
+    assert!(log.records(topic::FAILED).is_empty(), "{:?}", log.records(topic::FAILED));
+    let filtered = log.records(topic::LEDGER).iter().map(|record| {
+        let Entry::Refine { batches, .. } = Entry::read(&record.value).unwrap() else { return 0 };
+        batches.iter().map(|batch| batch.filtered).sum()
+    });
+    assert_eq!(filtered.sum::<u64>(), 4);
+}
+
+#[tokio::test]
 async fn record_that_somebody_else_has_written_stops_nothing() {
     let log = log().await;
     let (headers, key) = (Headers::new(), Some(Bytes::from_static(b"d1")));

@@ -70,12 +70,19 @@ pub trait Hooks: fmt::Debug + Send + Sync + 'static {
 }
 
 /// By what events were judged.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Edition {
     /// How often it has changed while this process has looked.
     pub changes: u64,
-    /// The last tombstone that is known.
+    /// The last tombstone that is known; the largest number where tombstones are not asked for.
     pub tombstone: i64,
+}
+
+impl Default for Edition {
+    /// Of who permits everything.
+    fn default() -> Self {
+        Self { changes: 0, tombstone: i64::MAX }
+    }
 }
 
 impl Hooks for () {}

@@ -72,6 +72,7 @@ pub(crate) const COMMANDS: [&str; 80] = [
     "telemetry where",
     "telemetry search",
     "telemetry reprocess",
+    "telemetry resend",
     "pipeline",
     "level",
     "report",

@@ -1,6 +1,6 @@
 //! The sinks of a pipeline, as the settings ask for them.
 
-use std::{fs, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
@@ -92,6 +92,18 @@ impl Sinks<'_> {
         }
         Ok((builder, shown))
     }
+}
+
+/// Returns where the files of `tidings up` lie, where nothing else is said.
+pub(in crate::commands) fn folder_of_up(context: &Context) -> String {
+    context.global.data.join("telemetry").display().to_string()
+}
+
+/// Returns the places that are named, or those of `tidings up` where it has put files into the data folder.
+pub(in crate::commands) fn places(context: &Context, named: &Places) -> Places {
+    let folder = folder_of_up(context);
+    let files = named.files.clone().or_else(|| Path::new(&folder).is_dir().then_some(folder));
+    Places { files, ..named.clone() }
 }
 
 /// Returns the sink of files, if one is named; a folder is a place too.

@@ -139,7 +139,8 @@ async fn telemetry(
 ) -> Result<Telemetry> {
     let progress = context.output.progress("erasing telemetry");
     progress.say("waiting for what is under way");
-    let indexed = sinks::search(&arguments.places)?;
+    let places = sinks::places(context, &arguments.places);
+    let indexed = sinks::search(&places)?;
     let mut groups = vec!["table"];
     groups.extend(indexed.is_some().then_some("search"));
     let settled =
@@ -156,7 +157,7 @@ async fn telemetry(
     }
     let how = (Codec::default(), Roll::default());
     let mut unfinished = 0;
-    if let Some(sink) = sinks::files(context, &arguments.places, how, pool)? {
+    if let Some(sink) = sinks::files(context, &places, how, pool)? {
         progress.say("files");
         let erased = files(&sink, erasure, (arguments.wait, &progress)).await?;
         unfinished = erased.unfinished;

@@ -32,13 +32,13 @@ use crate::{
 /// Sends events to a sink again.
 pub(super) async fn run(context: &Context, arguments: &Resend) -> Result<()> {
     let Opened { log, pool, now } = Opened::open(context, &arguments.log).await?;
-    let range = arguments.range(now);
+    let (range, places) = (arguments.range(now), sinks::places(context, &arguments.places));
     let hooks: Arc<dyn Hooks> = Arc::new(Guard::new(Gate::new(pool.clone())));
     let progress = context.output.progress("sending events to the sink again");
     let mut told = Told { progress, said: 0 };
     if arguments.sink == SinkKind::Files {
         let how = (Codec::default(), Roll::default());
-        let sink = sinks::files(context, &arguments.places, how, &pool)?;
+        let sink = sinks::files(context, &places, how, &pool)?;
         let sink = sink.ok_or_else(|| unnamed("--files"))?;
         let told = |so_far: &files::Resent| told.say(so_far.plans, 100, "plans");
         let resent = on_log!(&log, log => sink.resend(log, (&hooks, range), told).await)?;
@@ -49,7 +49,7 @@ pub(super) async fn run(context: &Context, arguments: &Resend) -> Result<()> {
     let job = Job { pool: &pool, hooks: &*hooks, range };
     let told = |so_far: &Resent| told.say(so_far.taken, 50_000, "events");
     let resent = if arguments.sink == SinkKind::Search {
-        let sink = sinks::search(&arguments.places)?.ok_or_else(|| unnamed("--search"))?;
+        let sink = sinks::search(&places)?.ok_or_else(|| unnamed("--search"))?;
         on_log!(&log, log => sink.resend(log, &job, told).await)?
     } else {
         let sink = table::Sink::new(table::Options::new("table"), pool.clone());

@@ -41,6 +41,13 @@ impl Gear {
         Self { steps, snapshot: Snapshot::default(), rules: Arc::default(), loading }
     }
 
+    /// Returns it with these rules.
+    #[cfg(test)]
+    pub(crate) fn by(mut self, rules: Rules) -> Self {
+        self.rules = Arc::new(rules);
+        self
+    }
+
     /// Fetches the rows for the events of these records; returns whether to go on, which is not so if the shutdown has
     /// come while rows were waited for: nothing may be taken for missing then.
     pub(super) async fn load(&mut self, records: &[Record]) -> Result<bool> {
