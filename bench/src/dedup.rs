@@ -16,6 +16,7 @@ use tidings_tests::kafka::Kafka as Broker;
 use crate::{
     corpus::{self, PARTITIONS},
     report::{Report, progress},
+    turns::float,
 };
 
 /// The word with which this program is started to measure its memory.
@@ -67,7 +68,7 @@ pub(crate) fn fill() -> Result<()> {
         dedup.committed(now);
     }
     let grown = resident()?.saturating_sub(before);
-    let per_key = |bytes: usize| bytes as f64 / KEYS as f64;
+    let per_key = |bytes: usize| float(bytes as u64) / float(KEYS as u64);
     ensure!(dedup.keys() == KEYS, "{} keys are there", dedup.keys());
     println!("{} {}", per_key(grown), per_key(dedup.bytes()));
     Ok(())
@@ -83,15 +84,13 @@ pub(crate) async fn rebuild(broker: &Broker, report: &mut Report) -> Result<()> 
         log.append(seen(random)).await?;
     }
     let bar = progress("dedup.rebuild_s", TURNS);
-    let mut turns = Vec::new();
+    let (partitions, mut turns) = ((0..PARTITIONS).collect::<Vec<_>>(), Vec::new());
     // One more goes before, which warms up and does not count.
     for turn in 0..=TURNS {
         let mut dedup = empty();
         let now: DateTime<Utc> = corpus::now();
         let began = Instant::now();
-        for partition in 0..PARTITIONS {
-            dedup.rebuild(&log, partition, now).await?;
-        }
+        dedup.rebuild(&log, &partitions, now).await?;
         let took = began.elapsed().as_secs_f64();
         ensure!(dedup.keys() == KEYS, "{} keys came back", dedup.keys());
         if turn > 0 {

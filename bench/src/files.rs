@@ -3,10 +3,12 @@
 mod columns;
 
 use std::{
-    cell::Cell,
     fs,
     io::Write as _,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -28,7 +30,7 @@ use crate::{
     corpus::{self, Corpus, PARTITIONS},
     fixture::{Database, Fixture},
     report::Report,
-    turns::compare,
+    turns::{compare, float},
 };
 
 /// The rows, and what is measured in them.
@@ -48,7 +50,7 @@ struct Stage<'a> {
     database: &'a Database,
     codec: Codec,
     events: &'a [Output],
-    turn: Cell<u32>,
+    turn: AtomicU32,
 }
 
 /// Measures bytes of events per second that become files, over those that the codec takes.
@@ -64,11 +66,11 @@ pub(crate) async fn ratios(
         if !wanted(row) {
             continue;
         }
-        let turn = Cell::new(0);
+        let turn = AtomicU32::new(0);
         let stage = Stage { fixture, database: &database, codec, events: &events, turn };
         let alone = match codec {
             Codec::Parquet => Alone::Columns(Arc::new(columns::of(&events)?)),
-            _ => Alone::Lines(Arc::new(lines(&events))),
+            _ => Alone::Lines(lines(&events).into()),
         };
         let turns =
             compare(row, TURNS, async || stage.sink().await, async || alone.encode().await).await?;
@@ -86,7 +88,7 @@ pub(crate) async fn ratios(
 /// What the codec alone takes: one file for each partition.
 enum Alone {
     /// As lines, in pieces.
-    Lines(Arc<Vec<Vec<u8>>>),
+    Lines(Arc<[Vec<u8>]>),
     /// As columns.
     Columns(Arc<columns::Files>),
 }
@@ -107,7 +109,7 @@ impl Alone {
                         std::hint::black_box(encoder.finish()?);
                     }
                     let bytes: usize = files.iter().map(Vec::len).sum();
-                    Ok((bytes - EVENTS) as f64 / 1e6 / began.elapsed().as_secs_f64())
+                    Ok(float((bytes - EVENTS) as u64) / 1e6 / began.elapsed().as_secs_f64())
                 })
                 .await?
             }
@@ -122,8 +124,7 @@ impl Alone {
 impl Stage<'_> {
     /// Returns millions of bytes of events per second.
     async fn sink(&self) -> Result<f64> {
-        let turn = self.turn.get();
-        self.turn.set(turn + 1);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let log = Memory::new();
         log.set_clock(corpus::now());
         let layout = Layout { partitions: PARTITIONS, ..Layout::default() };
@@ -151,7 +152,7 @@ impl Stage<'_> {
         let stored = metrics.stored.load(Ordering::Relaxed);
         ensure!(stored == EVENTS as u64, "{stored} events are in files");
         fs::remove_dir_all(&folder).context("remove the files")?;
-        Ok(self.bytes() as f64 / 1e6 / took)
+        Ok(float(self.bytes() as u64) / 1e6 / took)
     }
 
     fn bytes(&self) -> usize {

@@ -18,14 +18,11 @@ use crate::{
     corpus::{self, Corpus, PARTITIONS},
     fixture::{Database, Fixture},
     report::Report,
-    turns::compare,
+    turns::{compare, float},
 };
 
 const TURNS: usize = 7;
 const TURN: Duration = Duration::from_secs(3);
-
-/// How many connections write at a time.
-const WRITERS: usize = 4;
 
 /// How many events are written in one call, as in a commit of the pipeline to one partition.
 const ROWS: usize = 1000;
@@ -73,7 +70,7 @@ pub(crate) async fn postgres_ratio(fixture: &Fixture, report: &mut Report) -> Re
     let mut reads = reads.into_inner().unwrap_or_default();
     reads.sort_by(f64::total_cmp);
     let note = format!(
-        "{WRITERS} connections, {ROWS} events of {} bytes in each call and insert, {TURNS} turns of {} s; {:.0} against {:.0} \
+        "4 connections, {ROWS} events of {} bytes in each call and insert, {TURNS} turns of {} s; {:.0} against {:.0} \
          events/s; one member reads, writes again and commits {:.0} events/s",
         corpus::bytes(&stage.events) / stage.events.len(),
         TURN.as_secs(),
@@ -100,7 +97,7 @@ impl Stage {
 
     /// Returns how many events are appended, and how many in a second.
     async fn append(&self) -> Result<(usize, f64)> {
-        rate(async |partition, _| {
+        rate(|partition, _| async move {
             let output = |value: &Bytes| Output {
                 topic: "in".into(),
                 partition,
@@ -120,10 +117,13 @@ impl Stage {
         let (keys, headers) = (vec![device; ROWS], vec!["{}"; ROWS]);
         let values: Vec<&[u8]> = self.events.iter().map(|event| &event[..]).collect();
         let pool: &PgPool = &self.database.pool;
-        let inserted = rate(async |partition, turn| {
-            let insert = sqlx::query(INSERT).bind(partition).bind(i64::try_from(turn * ROWS)?);
-            insert.bind(&keys).bind(&headers).bind(&values).execute(pool).await?;
-            Ok(())
+        let inserted = rate(|partition, turn| {
+            let (keys, headers, values) = (&keys, &headers, &values);
+            async move {
+                let insert = sqlx::query(INSERT).bind(partition).bind(i64::try_from(turn * ROWS)?);
+                insert.bind(keys).bind(headers).bind(values).execute(pool).await?;
+                Ok(())
+            }
         });
         Ok(inserted.await?.1)
     }
@@ -157,7 +157,7 @@ impl Stage {
             let outputs = records.into_iter().map(output).collect();
             ensure!(member.commit(outputs, &positions).await? == Outcome::Committed, "aborted");
         }
-        let rate = read as f64 / began.elapsed().as_secs_f64();
+        let rate = float(read as u64) / began.elapsed().as_secs_f64();
         member.leave().await;
         Ok(rate)
     }
@@ -165,18 +165,19 @@ impl Stage {
 
 /// Calls `write` again and again with a partition and a number, by several at a time; returns how many events were
 /// written, and how many in a second.
-async fn rate(write: impl AsyncFn(i32, usize) -> Result<()>) -> Result<(usize, f64)> {
+async fn rate<F>(write: impl Fn(i32, usize) -> F + Sync) -> Result<(usize, f64)>
+where
+    F: Future<Output = Result<()>> + Send,
+{
     let (began, turns) = (Instant::now(), AtomicUsize::new(0));
     let writer = async || {
         while began.elapsed() < TURN {
             let turn = turns.fetch_add(1, Ordering::Relaxed);
-            write(i32::try_from(turn % 16)?, turn).await?;
+            Box::pin(write(i32::try_from(turn % 16)?, turn)).await?;
         }
         anyhow::Ok(())
     };
-    let mut writers = Vec::new();
-    writers.resize_with(WRITERS, &writer);
-    futures_util::future::try_join_all(writers).await?;
+    tokio::try_join!(writer(), writer(), writer(), writer())?;
     let written = turns.into_inner() * ROWS;
-    Ok((written, written as f64 / began.elapsed().as_secs_f64()))
+    Ok((written, float(written as u64) / began.elapsed().as_secs_f64()))
 }

@@ -8,9 +8,11 @@ mod ground;
 mod streams;
 
 use std::{
-    cell::Cell,
     fs,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -35,7 +37,7 @@ use crate::{
     fixture::{Database, Fixture},
     report::Report,
     search,
-    turns::compare,
+    turns::{compare, float},
 };
 
 pub(crate) const VS_BARE: &str = "pipeline.vs_bare_copy";
@@ -55,7 +57,7 @@ struct Stage<'a> {
     fixture: &'a Fixture,
     broker: &'a Broker,
     database: Database,
-    turn: Cell<u32>,
+    turn: AtomicU32,
 }
 
 /// Measures events per second from raw to both sinks, over those of the bare program; and the same of the hops alone.
@@ -111,13 +113,12 @@ pub(crate) async fn vs_streams(
 impl<'a> Stage<'a> {
     async fn new(fixture: &'a Fixture, broker: &'a Broker, database: &'static str) -> Result<Self> {
         let database = Database::create(fixture, database).await?;
-        Ok(Self { fixture, broker, database, turn: Cell::new(0) })
+        Ok(Self { fixture, broker, database, turn: AtomicU32::new(0) })
     }
 
     /// Returns topics that no turn has had before, with so many events in the raw one.
     async fn ground(&self, events: u64) -> Result<Ground> {
-        let turn = self.turn.get() + 1;
-        self.turn.set(turn);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         Ground::fill(self.broker, &format!("{}{turn}.", self.database.name()), events).await
     }
 
@@ -132,7 +133,7 @@ impl<'a> Stage<'a> {
         shutdown.cancel();
         finished.await??;
         ground.discard().await?;
-        Ok(EVENTS as f64 / took.as_secs_f64())
+        Ok(float(EVENTS) / took.as_secs_f64())
     }
 
     async fn bare_hops(&self) -> Result<f64> {
@@ -143,7 +144,7 @@ impl<'a> Stage<'a> {
         let took = began.elapsed();
         hops.stop().await?;
         ground.discard().await?;
-        Ok(EVENTS as f64 / took.as_secs_f64())
+        Ok(float(EVENTS) / took.as_secs_f64())
     }
 
     /// Returns how many events a second we bring from raw to files and to an index.
@@ -152,8 +153,10 @@ impl<'a> Stage<'a> {
         let folder = self.fixture.file("sink");
         fs::create_dir_all(&folder)?;
         let store = Store::open(&format!("file://{}", folder.display()), &[], Retry::default())?;
-        let mut options =
-            files::Options::new(format!("files-{}", self.turn.get()), self.fixture.file("spool"));
+        let mut options = files::Options::new(
+            format!("files-{}", self.turn.load(Ordering::Relaxed)),
+            self.fixture.file("spool"),
+        );
         options.codec = Codec::JsonlGzip;
         let files = files::Sink::new(options, store, self.database.pool.clone());
         let mut options = sink::search::Options::new("search", node.url().parse()?);
@@ -189,7 +192,7 @@ impl<'a> Stage<'a> {
         fs::remove_dir_all(&folder).context("remove the files")?;
         ground.discard().await?;
         node.call(reqwest::Method::DELETE, "turn-telemetry-*", &serde_json::Value::Null).await;
-        Ok(SUNK as f64 / took.as_secs_f64())
+        Ok(float(SUNK) / took.as_secs_f64())
     }
 
     async fn bare_sinks(&self, node: &OpenSearch, bulk: &search::Bare) -> Result<f64> {
@@ -201,7 +204,7 @@ impl<'a> Stage<'a> {
             let (ground, path) = (ground.clone(), path.clone());
             move || bare::file(&ground, &path, SUNK)
         });
-        let index = format!("turn-telemetry-bare-{}", self.turn.get());
+        let index = format!("turn-telemetry-bare-{}", self.turn.load(Ordering::Relaxed));
         bare::bulk(&ground, bulk, &index).await?;
         file.await??;
         let took = began.elapsed();
@@ -209,7 +212,7 @@ impl<'a> Stage<'a> {
         fs::remove_file(&path).context("remove the file")?;
         ground.discard().await?;
         node.call(reqwest::Method::DELETE, &index, &serde_json::Value::Null).await;
-        Ok(SUNK as f64 / took.as_secs_f64())
+        Ok(float(SUNK) / took.as_secs_f64())
     }
 
     fn builder(&self, ground: &Ground) -> Result<Builder<Kafka>> {

@@ -1,10 +1,9 @@
 //! The sink of a search engine against a bare loop that sends the same documents.
 
 use std::{
-    cell::Cell,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -28,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     corpus::{self, Corpus, PARTITIONS},
     report::Report,
-    turns::compare,
+    turns::{compare, float},
 };
 
 const ROW: &str = "sink.opensearch_ratio";
@@ -45,21 +44,21 @@ pub(crate) const IN_FLIGHT: usize = 2;
 struct Stage {
     node: OpenSearch,
     events: Vec<Output>,
-    turn: Cell<u32>,
+    turn: AtomicU32,
 }
 
 /// Measures documents per second of the sink, over those of the bare loop.
 pub(crate) async fn ratio(report: &mut Report) -> Result<()> {
     let node = OpenSearch::start(&[]).await;
     let events = Corpus::new(13, corpus::now().timestamp_millis()).unique(DOCUMENTS)?;
-    let stage = Stage { node, events, turn: Cell::new(0) };
+    let stage = Stage { node, events, turn: AtomicU32::new(0) };
     let bare = Bare::new(&stage.node, &stage.events)?;
     let turns = compare(
         ROW,
         TURNS,
         async || stage.sink().await,
         async || {
-            let index = format!("turn-telemetry-bare-{}", stage.turn.get());
+            let index = format!("turn-telemetry-bare-{}", stage.turn.load(Ordering::Relaxed));
             let rate = bare.send(&index).await?;
             stage.node.call(Method::DELETE, &index, &Value::Null).await;
             Ok(rate)
@@ -79,7 +78,7 @@ pub(crate) async fn ratio(report: &mut Report) -> Result<()> {
 
 impl Stage {
     async fn sink(&self) -> Result<f64> {
-        self.turn.set(self.turn.get() + 1);
+        self.turn.fetch_add(1, Ordering::Relaxed);
         let log = Memory::new();
         log.set_clock(corpus::now());
         let layout = Layout { partitions: PARTITIONS, ..Layout::default() };
@@ -104,7 +103,7 @@ impl Stage {
         ensure!(stored == DOCUMENTS as u64, "{stored} documents were stored");
         let day = corpus::now().format("%Y.%m.%d");
         self.node.call(Method::DELETE, &format!("turn-telemetry-{day}"), &Value::Null).await;
-        Ok(DOCUMENTS as f64 / took)
+        Ok(float(DOCUMENTS as u64) / took)
     }
 }
 
@@ -141,7 +140,7 @@ impl Bare {
             anyhow::Ok(())
         };
         tokio::try_join!(sender(), sender())?;
-        Ok(DOCUMENTS as f64 / began.elapsed().as_secs_f64())
+        Ok(float(DOCUMENTS as u64) / began.elapsed().as_secs_f64())
     }
 
     /// Sends one request.

@@ -24,6 +24,7 @@ use tidings_pipeline::{
 use crate::{
     corpus::{self, Corpus, EVENTS, PARTITIONS},
     report::{Report, progress},
+    turns::float,
 };
 
 const TURNS: usize = 9;
@@ -95,7 +96,7 @@ pub(crate) fn cpu(report: &mut Report) -> Result<()> {
     let bar = progress("pipeline.cpu", TURNS);
     let mut corpus = Corpus::new(7, corpus::now().timestamp_millis());
     let mut turns: [Vec<f64>; 8] = std::array::from_fn(|_| Vec::new());
-    let events = BATCHES as f64 * EVENTS as f64;
+    let events = float(BATCHES as u64 * EVENTS);
     let mut bytes = 0.0;
     // One more goes before, which warms up and does not count.
     for turn in 0..=TURNS {
@@ -103,7 +104,7 @@ pub(crate) fn cpu(report: &mut Report) -> Result<()> {
         bench.pass(&corpus.records(BATCHES))?;
         if turn > 0 {
             bar.inc(1);
-            bytes = bench.bytes as f64 / events;
+            bytes = float(bench.bytes as u64) / events;
             for (turns, spent) in turns.iter_mut().zip(bench.spent) {
                 turns.push(spent.as_secs_f64() * 1e6 / events);
             }
@@ -257,6 +258,7 @@ fn unfit(reason: Reason) -> anyhow::Error {
 fn timed<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> Result<T> {
     let before = Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?);
     let done = work();
-    *spent += Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?) - before;
+    let after = Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?);
+    *spent += after.saturating_sub(before);
     Ok(done)
 }

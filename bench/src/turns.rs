@@ -45,6 +45,12 @@ pub(crate) async fn compare(
     Ok(Turns { ratios, ours: median(&mut our_rates), other: median(&mut other_rates) })
 }
 
+/// Returns a count as what it is divided with.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub(crate) const fn float(count: u64) -> f64 {
+    count as f64
+}
+
 fn median(rates: &mut [f64]) -> f64 {
     rates.sort_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied().unwrap_or_default()

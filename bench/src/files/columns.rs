@@ -17,6 +17,8 @@ use parquet::{
 use serde_json::Value;
 use tidings_pipeline::{Output, sink::files::ZSTD_LEVEL};
 
+use crate::turns::float;
+
 /// How many bytes of events make a group of rows, as in the sink.
 const GROUP: usize = 8 * 1024 * 1024;
 
@@ -102,7 +104,7 @@ impl Files {
             }
             std::hint::black_box(writer.into_inner()?);
         }
-        Ok(self.bytes as f64 / 1e6 / began.elapsed().as_secs_f64())
+        Ok(float(self.bytes as u64) / 1e6 / began.elapsed().as_secs_f64())
     }
 }
 

@@ -1,7 +1,6 @@
 //! The six steps of DIGIT on Kafka Streams, in a process of its own.
 
 use std::{
-    cell::RefCell,
     fs,
     path::PathBuf,
     process::Stdio,
@@ -11,12 +10,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tidings_pipeline::topic;
 use tidings_tests::{Launch, Process, kafka::Kafka as Broker};
-use tokio::process::Command;
+use tokio::{process::Command, sync::Mutex};
 
 use super::ground::Ground;
 use crate::{
     corpus::{self, Corpus},
     fixture::Fixture,
+    turns::float,
 };
 
 const POM: &str = include_str!("../../rivals/kafka-streams/pom.xml");
@@ -34,7 +34,7 @@ const QUIET: Duration = Duration::from_secs(3);
 pub(super) struct Streams {
     ground: Ground,
     process: Process,
-    corpus: RefCell<Corpus>,
+    corpus: Mutex<Corpus>,
 }
 
 impl Streams {
@@ -51,16 +51,14 @@ impl Streams {
             .arg(fixture.file("rival"))
             .start();
         process.line("state RUNNING", START_MAX).await;
-        let corpus = RefCell::new(Corpus::new(17, corpus::now().timestamp_millis()));
+        let corpus = Mutex::new(Corpus::new(17, corpus::now().timestamp_millis()));
         process.freeze().await;
         Ok(Self { ground, process, corpus })
     }
 
     /// Returns how many of so many new events a second it brings from raw to unique.
     pub(super) async fn turn(&self, events: u64) -> Result<f64> {
-        let mut corpus = self.corpus.borrow().clone();
-        self.ground.append(&mut corpus, events).await?;
-        self.corpus.replace(corpus);
+        self.ground.append(&mut *self.corpus.lock().await, events).await?;
         let before = self.ground.written(topic::UNIQUE).await?;
         let began = Instant::now();
         self.process.thaw();
@@ -71,7 +69,7 @@ impl Streams {
         let failed = self.ground.written(topic::FAILED).await?;
         ensure!(failed == 0, "{failed} offsets of failed are taken");
         self.process.freeze().await;
-        Ok(events as f64 / took.as_secs_f64())
+        Ok(float(events) / took.as_secs_f64())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     corpus::{self, Corpus, PARTITIONS},
     fixture::{Database, Fixture},
     report::{Report, progress},
+    turns::float,
 };
 
 /// The rows that are measured together.
@@ -61,7 +62,7 @@ pub(crate) async fn rows(fixture: &Fixture, broker: &Broker, report: &mut Report
             bar.inc(1);
         }
     }
-    let half = rates.iter().sum::<f64>() / 2.0 / TURNS as f64;
+    let half = rates.iter().sum::<f64>() / 2.0 / float(TURNS as u64);
     let load = Load { rate: Some(half), ..load };
     for _ in 0..TURNS {
         p99s.push(send(fixture, &load).await?.p99_ms);

@@ -153,10 +153,9 @@ impl<L: Log> Step for Refine<L> {
         for partition in &change.lost {
             self.dedup.lose(*partition);
         }
-        for gained in &change.gained {
-            self.dedup.rebuild(&self.log, gained.partition, (self.clock)()).await?;
-        }
         if !change.gained.is_empty() {
+            let gained: Vec<_> = change.gained.iter().map(|gained| gained.partition).collect();
+            self.dedup.rebuild(&self.log, &gained, (self.clock)()).await?;
             telemetry::rebuilt(change.gained.len(), self.dedup.keys(), self.dedup.bytes());
         }
         self.gauge((self.clock)());
