@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(crate) const COMMANDS: [&str; 80] = [
+pub(crate) const COMMANDS: [&str; 81] = [
     "",
     "up",
     "worker",
