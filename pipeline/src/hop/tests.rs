@@ -248,7 +248,8 @@ async fn who_was_erased_is_counted_and_kept_nowhere() {
     assert_eq!(mids(&log, topic::UNIQUE), [("c".to_owned(), 1)].into());
     assert_eq!(mids(&log, topic::DUPLICATE), [("c".to_owned(), 1)].into());
     assert!(log.records(topic::FAILED).is_empty(), "{:?}", log.records(topic::FAILED));
-    let filtered = log.records(topic::LEDGER).into_iter().map(|record| {
+    let ledger = log.records(topic::LEDGER);
+    let filtered = ledger.iter().map(|record| {
         let Entry::Refine { batches, .. } = Entry::read(&record.value).unwrap() else { return 0 };
         batches.iter().map(|batch| batch.filtered).sum()
     });

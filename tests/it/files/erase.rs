@@ -47,9 +47,10 @@ async fn fill(lake: &Lake, store: Store) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_every_codec_are_written_anew_without_somebody() {
-    let (database, folder) = (Arc::new(Database::new().await), Temporary::new("lake"));
+    let folder = Temporary::new("lake");
     for codec in Codec::ALL {
-        let name = codec.as_str();
+        // Tombstones are the installation's, so each has one of its own.
+        let (database, name) = (Arc::new(Database::new().await), codec.as_str());
         let mut lake = Lake::new(&database, name, folder.path().join(name)).await;
         lake.options.codec = codec;
         let open =

@@ -195,16 +195,15 @@ impl Seat {
                 return Err(error);
             }
         };
-        let writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => {
-                let names = (&*self.terms.group, self.terms.writer_id.as_str());
-                match Writer::open(&self.terms.settings, names, &self.closing) {
-                    Ok(writer) => writer,
-                    // A setting or a permission: to join again would not help.
-                    Err(error) if !is_transient(&error) => return Ok(Verdict::Refused(error)),
-                    Err(error) => return Ok(Verdict::Fenced(error)),
-                }
+        let writer = if let Some(writer) = self.writer.take() {
+            writer
+        } else {
+            let names = (&*self.terms.group, self.terms.writer_id.as_str());
+            match Writer::open(&self.terms.settings, names, &self.closing) {
+                Ok(writer) => writer,
+                // A setting or a permission: to join again would not help.
+                Err(error) if !is_transient(&error) => return Ok(Verdict::Refused(error)),
+                Err(error) => return Ok(Verdict::Fenced(error)),
             }
         };
         let verdict = writer.transact(&outputs, positions, &self.consumer);
