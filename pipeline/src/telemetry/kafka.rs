@@ -52,3 +52,11 @@ pub(crate) fn kafka_aborted(group: &str, error: &KafkaError) {
 pub(crate) fn kafka_fenced(group: &str, error: &KafkaError) {
     tracing::warn!(log.group = group, %error, "a member of {group} is of no use any more");
 }
+
+pub(crate) fn kafka_undecided(group: &str, topic: &str) {
+    tracing::warn!(
+        log.group = group,
+        log.topic = topic,
+        "{group} waits to hear where {topic} is read on: the cluster is away, or transactions hang that were never decided; look for those with kafka-transactions.sh find-hanging"
+    );
+}

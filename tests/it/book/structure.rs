@@ -29,7 +29,7 @@ const NOT_RUN: &[(&str, &str, usize, &str)] = &[
     (
         "guides/telemetry.md",
         "sh",
-        17,
+        18,
         "servers that run on, and places that a reader has to look up",
     ),
     ("operate/deploy.md", "sh", 1, "gives a role to a login that the reader has to choose"),

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -25,6 +25,10 @@ use crate::{log::Position, telemetry};
 
 /// How long one question for positions may take before it is asked again.
 const POSITIONS_MAX: Duration = Duration::from_secs(5);
+
+/// How long it may not be known before it is said what to do, and said again: longer than any transaction is open, with the
+/// time that the cluster takes to abort it.
+const UNDECIDED: Duration = Duration::from_secs(30);
 
 /// How soon it is asked again.
 const POSITIONS_PAUSE: Duration = Duration::from_millis(100);
@@ -115,6 +119,7 @@ impl Membership {
         consumer: &BaseConsumer<Self>,
         partitions: &TopicPartitionList,
     ) -> Option<Vec<Gained>> {
+        let mut said_at = Instant::now();
         loop {
             if self.closing.load(Ordering::Relaxed) {
                 return None;
@@ -122,6 +127,10 @@ impl Membership {
             match positions(consumer, partitions) {
                 Ok(gained) => return Some(gained),
                 Err(error) => self.troubles.troubled(&error, "ask where partitions are read on"),
+            }
+            if said_at.elapsed() > UNDECIDED {
+                telemetry::kafka_undecided(&self.group, &self.topic);
+                said_at = Instant::now();
             }
             std::thread::sleep(POSITIONS_PAUSE);
         }

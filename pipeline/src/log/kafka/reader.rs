@@ -132,7 +132,9 @@ fn wait_until_decided(
             return Ok(first);
         }
         if Instant::now() > deadline {
-            return Err(timed_out("wait for an open transaction"));
+            return Err(timed_out(
+                "wait for an open transaction; if it hangs, kafka-transactions.sh find-hanging shows it",
+            ));
         }
         std::thread::sleep(DECIDED_PAUSE);
     }
