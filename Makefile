@@ -22,8 +22,8 @@ POOLER_TESTS := --skip pooler --skip pgbouncer
 LANGUAGE_TESTS := languages:: export::
 BROWSER_TESTS := browser:: clients::
 
-# Tests that need Go, which builds toxiproxy for them.
-NETWORK_TESTS := toxiproxy::
+# Tests that need Go, which builds toxiproxy and an S3 server for them.
+NETWORK_TESTS := toxiproxy:: files::faults files::lake files::owners files::steps files::stores
 
 # Tests that need a JDK with Maven, which fetches Kafka and OpenSearch for them.
 JAVA_TESTS := log::kafka search:: pipeline::killed pipeline::poison

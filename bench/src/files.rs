@@ -18,7 +18,10 @@ use flate2::{Compression, write::GzEncoder};
 use tidings_pipeline::{
     Log, Output,
     log::Memory,
-    sink::files::{Codec, GZIP_LEVEL, Options, Retry, Sink, Store},
+    sink::{
+        Ledger,
+        files::{Codec, GZIP_LEVEL, Options, Retry, Sink, Store},
+    },
     topic::Layout,
 };
 use tokio_util::sync::CancellationToken;
@@ -138,7 +141,7 @@ impl Stage<'_> {
         let began = Instant::now();
         let running = {
             let shutdown = shutdown.clone();
-            tokio::spawn(async move { sink.run(&log, &shutdown).await })
+            tokio::spawn(async move { sink.run(&log, Arc::new(Ledger), &shutdown).await })
         };
         while metrics.taken.load(Ordering::Relaxed) < EVENTS as u64 && !running.is_finished() {
             tokio::time::sleep(Duration::from_millis(2)).await;

@@ -165,7 +165,9 @@ impl<'a> Stage<'a> {
         let (filed, found) = (files.metrics(), search.metrics());
         let builder = self
             .builder(&ground)?
-            .sink("files", move |log, shutdown| async move { files.run(&log, &shutdown).await })
+            .sink("files", move |log, shutdown| async move {
+                files.run(&log, Arc::new(Ledger), &shutdown).await
+            })
             .sink("search", move |log, shutdown| async move {
                 search.run(&log, Arc::new(Ledger), &shutdown).await
             });

@@ -18,6 +18,7 @@ pub(crate) mod subscriber;
 pub(crate) mod telemetry;
 pub(crate) mod template;
 pub(crate) mod up;
+pub(crate) mod worker;
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -62,7 +63,7 @@ pub(crate) enum Command {
     ///
     /// Any number of workers share the work and take over from each other.
     /// Ctrl-C lets what is in flight finish; a second one stops at once.
-    Worker(serve::Serve),
+    Worker(Box<worker::Worker>),
     /// Bring the schema of the database up to date
     ///
     /// Done once however often and by however many processes it is called.

@@ -126,6 +126,11 @@ fn of_link(link: &(dyn StdError + 'static)) -> Option<Judgement> {
     if let Some(error) = link.downcast_ref::<tidings_relay::Error>() {
         return of_relay(error);
     }
+    if let Some(error) = link.downcast_ref::<tidings_pipeline::Error>() {
+        use tidings_pipeline::Error as E;
+        let is_refusal = matches!(error, E::NeverRun { .. } | E::Gone { .. });
+        return is_refusal.then_some((Exit::Refused, None));
+    }
     if let Some(error) = link.downcast_ref::<ConfigError>() {
         let hint = match error {
             ConfigError::Endpoint(error) => allowing(error),

@@ -51,7 +51,7 @@ fn run(context: &Context, command: &Command, environment: Environment) -> Result
 async fn dispatch(context: &Context, command: &Command) -> Result<()> {
     match command {
         Command::Up(up) => Box::pin(commands::up::run(context, up)).await,
-        Command::Worker(serve) => commands::worker::run(context, serve).await,
+        Command::Worker(worker) => Box::pin(commands::worker::run(context, worker)).await,
         Command::Migrate => commands::migrate::run(context).await,
         Command::Catalogue(command) => commands::catalogue::run(context, command).await,
         Command::Subscriber(command) => commands::subscriber::run(context, command).await,

@@ -75,6 +75,12 @@ pub(crate) fn sink_ensured(name: &str, ensured: Ensured) {
     tracing::info!(subscriber.id = subscriber_id, "the sink {name} is {what}");
 }
 
+pub(crate) fn sink_name_taken(name: &str) {
+    tracing::warn!(
+        "a subscriber of another kind is called {name}: registered events do not get into the pipeline; add a sink with `tidings sink add NAME --kind pipeline`"
+    );
+}
+
 pub(crate) fn draining(signal: &str, patience: Duration) {
     let patience = crate::duration::format(patience);
     tracing::info!(signal, "{signal} received; what is in flight may finish within {patience}");

@@ -33,10 +33,10 @@ impl TelemetryLog {
         place: &Place,
         (pool, session, host): (&PgPool, Session, &str),
     ) -> Result<Self> {
-        match choice.kind {
+        match choice.place.kind {
             LogKind::Postgres => {
                 let options = postgres::Options {
-                    prefix: choice.prefix.clone(),
+                    prefix: choice.place.prefix.clone(),
                     host: host.to_owned(),
                     session: session.into(),
                     ..postgres::Options::default()
@@ -50,16 +50,17 @@ impl TelemetryLog {
 
 #[cfg(feature = "kafka")]
 fn kafka(choice: &LogChoice) -> Result<TelemetryLog> {
-    let Some(brokers) = &choice.kafka_brokers else {
+    let Some(brokers) = &choice.brokers.kafka_brokers else {
         let message = "find Kafka: --kafka-brokers is not set";
         let hint = "name at least one, such as --kafka-brokers 127.0.0.1:9092";
         return Err(Coded::new(Exit::Usage, message).hint(hint).into());
     };
-    let mut builder = tidings_pipeline::log::Kafka::builder(brokers).prefix(choice.prefix.as_str());
+    let prefix = choice.place.prefix.as_str();
+    let mut builder = tidings_pipeline::log::Kafka::builder(brokers).prefix(prefix);
     if let Some(copies) = choice.kafka_replication {
         builder = builder.replication(copies);
     }
-    for (name, value) in &choice.kafka_properties {
+    for (name, value) in &choice.brokers.kafka_properties {
         builder = builder.property(name, value);
     }
     Ok(TelemetryLog::Kafka(builder.build()?))

@@ -161,7 +161,12 @@ impl Erasure {
     }
 }
 
-fn check(subjects: &[String]) -> Result<()> {
+/// Returns whether these can be subjects.
+///
+/// # Errors
+///
+/// More than [`SUBJECTS_MAX`], or one that is empty or longer than [`SUBJECT_BYTES_MAX`].
+pub fn check(subjects: &[String]) -> Result<()> {
     let out_of_range =
         |value: String, allowed| Error::OutOfRange { field: "subjects", value, allowed };
     if subjects.len() > SUBJECTS_MAX {

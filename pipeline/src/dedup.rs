@@ -21,6 +21,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 pub use self::blob::{BadBlob, KEY_BYTES};
 use self::{
@@ -70,13 +71,15 @@ pub struct Dedup {
     overlay: Overlay,
     /// Where the search for old keys goes on.
     swept: usize,
+    /// What was seen before then is forgotten, in seconds since 1970.
+    cut: u32,
 }
 
 /// The contents of each key of a partition.
 type Overlay = HashMap<(i32, [u8; 16]), Vec<[u8; 8]>, BuildHasherDefault<OfDigest>>;
 
 /// What went before its time, because there was no memory for it.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Evicted {
     /// How many keys.
     pub keys: u64,
@@ -122,6 +125,7 @@ impl Dedup {
             added: Vec::new(),
             overlay: HashMap::default(),
             swept: 0,
+            cut: 0,
         }
     }
 
@@ -217,6 +221,21 @@ impl Dedup {
         self.tables().map(Table::bytes).sum()
     }
 
+    /// Returns how many bytes they may take.
+    #[must_use]
+    pub const fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// Returns how far back duplicates are known: as far as the window, unless keys had to go before.
+    ///
+    /// Keys that were read back in reach as far as they were written.
+    #[must_use]
+    pub fn reach(&self, now: DateTime<Utc>) -> Duration {
+        let since_cut = seconds(now).saturating_sub(self.cut);
+        self.window.min(Duration::from_secs(since_cut.into()))
+    }
+
     fn tables(&self) -> impl Iterator<Item = &Table> {
         self.partitions.values().flat_map(|partition| &partition.tables)
     }
@@ -246,6 +265,7 @@ impl Dedup {
                 evicted.keys += (0..TABLES).map(|table| partition.sweep(table, until)).sum::<u64>();
             }
             evicted.reaches_s = u64::from(seconds(now).saturating_sub(until));
+            self.cut = until;
         }
         evicted
     }

@@ -47,6 +47,28 @@ pub enum Error {
         /// The first offset that is there.
         first: i64,
     },
+    /// What is to be sent again is not there any more.
+    #[error(
+        "the log has nothing of {topic}/{partition} before {first}; what lay from {wanted} on is gone by its retention"
+    )]
+    Gone {
+        /// The topic.
+        topic: &'static str,
+        /// The partition.
+        partition: i32,
+        /// The first offset that was asked for.
+        wanted: i64,
+        /// The first one that is there.
+        first: i64,
+    },
+    /// A sink that has not taken anything yet gets everything by itself.
+    #[error(
+        "the sink {sink} has not taken anything yet; start the pipeline with it, and it takes what the log has"
+    )]
+    NeverRun {
+        /// The sink.
+        sink: String,
+    },
     /// Another member has taken over; whoever is told so starts anew.
     #[error("another member of {group} has taken over")]
     Fenced {
@@ -86,6 +108,14 @@ pub enum Error {
         /// What is wrong.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A search engine did not do what it was asked for.
+    #[error("erase in the index of the sink {sink}: {reason}")]
+    Engine {
+        /// The sink.
+        sink: String,
+        /// What it said, or why there was no answer.
+        reason: String,
     },
     /// A URL that no object store can be opened by.
     #[error("open the object store {url}: {reason}")]
@@ -158,6 +188,20 @@ pub enum Error {
         /// The first offset of the plan.
         first: i64,
     },
+    /// Less may be kept than when files were opened: their events are read and judged again.
+    #[error("the level or an erasure has changed what {sink} may keep")]
+    Rejudged {
+        /// The sink.
+        sink: String,
+    },
+    /// A file cannot be read back.
+    #[error("read {path} back: {reason}; find out who has changed it")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The folder for files that are not complete cannot be written.
     #[error("write the folder of open files")]
     Spool(#[source] std::io::Error),
@@ -202,14 +246,21 @@ impl Error {
             | Self::Panicked { .. }
             | Self::NoSuchPartition { .. }
             | Self::Lapsed { .. }
+            | Self::Gone { .. }
+            | Self::NeverRun { .. }
             | Self::Setting { .. }
             | Self::Http { .. }
             | Self::BadStore { .. }
             | Self::OtherContent { .. }
             | Self::OutOfPlan { .. }
             | Self::PlanBroken { .. }
+            | Self::Unreadable { .. }
             | Self::Columns(_) => false,
-            Self::Contended { .. } | Self::PlannedOtherwise { .. } | Self::Spool(_) => true,
+            Self::Contended { .. }
+            | Self::PlannedOtherwise { .. }
+            | Self::Rejudged { .. }
+            | Self::Engine { .. }
+            | Self::Spool(_) => true,
             Self::ObjectStore { source, .. } => crate::sink::files::is_transient(source),
             Self::Fenced { .. } => true,
             Self::Unanswered { source, .. } => tidings::error::is_transient(source),

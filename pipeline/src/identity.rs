@@ -7,9 +7,11 @@
 mod canonical;
 mod device;
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
-pub use self::device::{Unreadable, device, device_of_text};
+pub use self::device::{Ids, Unreadable, device, device_of_text, ids};
 use crate::value::Value;
 
 /// Members at the top of an event that are written on its way, by us and by others, and say nothing of what it is.
@@ -70,6 +72,11 @@ pub fn document_id(mid: &str, device: &str, fingerprint: &Fingerprint) -> String
     hash.update(device);
     hash.update(fingerprint.0);
     hex(&first::<20>(&hash.finalize().into()))
+}
+
+/// Returns a device as it stands in records: one that is too long by its hash.
+pub(crate) fn fit_device(device: &str) -> Cow<'_, str> {
+    device::fit(device.into())
 }
 
 /// Returns the partition of a device, from `events` on; the first one where there are no `partitions`.

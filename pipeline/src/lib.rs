@@ -7,18 +7,22 @@ pub mod condition;
 pub mod dedup;
 pub mod deliver;
 pub mod enrich;
+pub mod erase;
 pub mod error;
 pub mod failed;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod gate;
 mod hop;
 pub mod identity;
 pub mod inspect;
+pub mod lag;
 pub mod ledger;
 pub mod level;
 pub mod log;
 pub mod lookup;
+pub mod metrics;
 pub mod path;
 mod pipeline;
 pub mod profile;

@@ -113,6 +113,37 @@ pub trait Log: fmt::Debug + Clone + Send + Sync + 'static {
         group: &str,
         topic: &str,
     ) -> impl Future<Output = Result<Vec<Option<i64>>>> + Send;
+
+    /// Returns how many members a group that reads a topic has now, in all processes; none where there is no such group.
+    ///
+    /// One that has died counts until the log holds it for dead.
+    ///
+    /// # Errors
+    ///
+    /// The log does not answer.
+    fn members(&self, group: &str, topic: &str) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Returns when the log took the first record at or behind each of these positions; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// There is no such partition, a position lies before its first record, or the log does not answer.
+    fn taken_at(
+        &self,
+        topic: &str,
+        positions: &[Position],
+    ) -> impl Future<Output = Result<Vec<Option<DateTime<Utc>>>>> + Send {
+        async move {
+            let (mut times, one) =
+                (Vec::with_capacity(positions.len()), Limits { records: 1, bytes: 1 });
+            for at in positions {
+                let mut reader = self.reader(topic, at.partition, Start::Offset(at.offset)).await?;
+                let records = reader.next(one).await?.unwrap_or_default();
+                times.push(records.first().map(|record| record.appended_at));
+            }
+            Ok(times)
+        }
+    }
 }
 
 /// A member of a group, which holds partitions of one topic.

@@ -12,15 +12,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Log, Result,
+    gate::Gate,
     hop::{
         self, Station,
         refine::{Gear, Refine},
+        sessions::{self, Summarize},
         unbundle::Unbundle,
     },
-    ledger,
+    lag, ledger,
     log::Limits,
     lookup::Loader,
+    metrics::Metrics,
+    session,
     steps::Steps,
+    store,
     topic::{self, Layout},
 };
 
@@ -40,13 +45,18 @@ type Task<L> = Box<dyn FnOnce(L, CancellationToken) -> BoxFuture<'static, Result
 pub struct Builder<L> {
     log: L,
     pool: PgPool,
+    gate: Gate,
     layout: Layout,
     steps: Arc<Steps>,
     keys_bytes_max: usize,
     limits: Limits,
     members: usize,
     clock: fn() -> DateTime<Utc>,
+    sessions: Option<session::Settings>,
     sinks: Vec<(String, Task<L>)>,
+    metrics: Arc<Metrics>,
+    /// Whether it is measured how far groups are behind.
+    measures: bool,
 }
 
 /// A running pipeline.
@@ -62,6 +72,7 @@ impl<L: Log> Builder<L> {
     pub fn new(log: L, pool: PgPool, steps: Steps) -> Self {
         Self {
             log,
+            gate: Gate::new(pool.clone()),
             pool,
             layout: Layout::default(),
             steps: Arc::new(steps),
@@ -69,7 +80,10 @@ impl<L: Log> Builder<L> {
             limits: LIMITS,
             members: 1,
             clock: now,
+            sessions: None,
             sinks: Vec::new(),
+            metrics: Arc::default(),
+            measures: false,
         }
     }
 
@@ -107,6 +121,25 @@ impl<L: Log> Builder<L> {
         self
     }
 
+    /// Counts what the pipeline does, and measures how far its groups are behind, every 30 seconds.
+    ///
+    /// What a sink counts is added by whoever makes it: [`Metrics::add_sink`].
+    pub fn metrics(mut self, metrics: Arc<Metrics>) -> Self {
+        (self.metrics, self.measures) = (metrics, true);
+        self
+    }
+
+    /// Returns what may be kept and may leave, for the sinks of this process.
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
+    }
+
+    /// Sets whether sessions are summarised, and how; not, by default.
+    pub fn sessions(mut self, settings: Option<session::Settings>) -> Self {
+        self.sessions = settings;
+        self
+    }
+
     /// Adds a sink, which is given the log and runs until the token is cancelled.
     pub fn sink<F>(
         mut self,
@@ -132,17 +165,24 @@ impl<L: Log> Builder<L> {
     pub async fn start(self, shutdown: CancellationToken) -> Result<Running> {
         let mut specs = self.layout.specs();
         specs.extend(self.layout.routed(self.steps.router().destinations()));
+        specs.extend(self.sessions.is_some().then(|| self.layout.sessions()));
         self.log.prepare(&specs).await?;
         Loader::new(Arc::clone(self.steps.lookups())).check(&self.pool).await?;
         let shutdown = shutdown.child_token();
         let mut tasks = JoinSet::new();
-        for _ in 0..self.members {
+        for member in 0..self.members {
             self.spawn_unbundle(&mut tasks, &shutdown);
-            self.spawn_refine(&mut tasks, &shutdown);
+            self.spawn_refine(&mut tasks, &shutdown, member);
+            if let Some(settings) = &self.sessions {
+                self.spawn_sessions(settings, &mut tasks, &shutdown);
+            }
+        }
+        if self.measures {
+            self.spawn_watch(&mut tasks, &shutdown);
         }
         let (log, pool, ended) = (self.log.clone(), self.pool.clone(), shutdown.clone());
-        let age = self.layout.retention;
-        tasks.spawn(async move { ledger::project::run(&log, &pool, &ended).await });
+        let (age, meter) = (self.layout.retention, Arc::clone(&self.metrics.ledger));
+        tasks.spawn(async move { ledger::project::run(&log, &pool, &meter, &ended).await });
         let (pool, ended) = (self.pool, shutdown.clone());
         tasks.spawn(async move {
             ledger::project::prune(&pool, age, &ended).await;
@@ -156,21 +196,65 @@ impl<L: Log> Builder<L> {
 
     fn spawn_unbundle(&self, tasks: &mut JoinSet<Result<()>>, shutdown: &CancellationToken) {
         let (log, ended, partitions) = (self.log.clone(), shutdown.clone(), self.layout.partitions);
-        let station = Station { group: "unbundle", topic: topic::RAW, limits: self.limits };
-        tasks.spawn(
-            async move { hop::run(&log, station, || Unbundle::new(partitions), &ended).await },
-        );
+        let (metrics, limits) = (Arc::clone(&self.metrics), self.limits);
+        let meter = Arc::clone(&metrics.unbundle);
+        let station = Station { group: "unbundle", topic: topic::RAW, limits, meter };
+        tasks.spawn(async move {
+            let fresh = || Unbundle::new(partitions).counted(Arc::clone(&metrics));
+            hop::run(&log, station, fresh, &ended).await
+        });
     }
 
-    fn spawn_refine(&self, tasks: &mut JoinSet<Result<()>>, shutdown: &CancellationToken) {
+    fn spawn_watch(&self, tasks: &mut JoinSet<Result<()>>, shutdown: &CancellationToken) {
+        let (log, metrics) = (self.log.clone(), Arc::clone(&self.metrics));
+        let (clock, ended) = (self.clock, shutdown.clone());
+        tasks.spawn(async move {
+            lag::watch(&log, &metrics, clock, &ended).await;
+            Ok(())
+        });
+    }
+
+    fn spawn_refine(
+        &self,
+        tasks: &mut JoinSet<Result<()>>,
+        shutdown: &CancellationToken,
+        member: usize,
+    ) {
         let (log, ended, steps) = (self.log.clone(), shutdown.clone(), Arc::clone(&self.steps));
         let (window, bytes): (Duration, _) = (self.layout.window, self.keys_bytes_max);
-        let (clock, pool) = (self.clock, self.pool.clone());
-        let station = Station { group: "refine", topic: topic::EVENTS, limits: self.limits };
+        let (clock, gate) = (self.clock, self.gate.clone());
+        let (metrics, limits) = (Arc::clone(&self.metrics), self.limits);
+        let meter = Arc::clone(&metrics.refine);
+        let station = Station { group: "refine", topic: topic::EVENTS, limits, meter };
         tasks.spawn(async move {
             let fresh = || {
-                let gear = Gear::new(Arc::clone(&steps), Some((pool.clone(), ended.clone())));
-                Refine::new(log.clone(), gear, (window, bytes), clock)
+                let gear = Gear::new(Arc::clone(&steps), Some((gate.clone(), ended.clone())));
+                let refine = Refine::new(log.clone(), gear, (window, bytes), clock);
+                refine.counted(Arc::clone(&metrics), member)
+            };
+            hop::run(&log, station, fresh, &ended).await
+        });
+    }
+
+    fn spawn_sessions(
+        &self,
+        settings: &session::Settings,
+        tasks: &mut JoinSet<Result<()>>,
+        shutdown: &CancellationToken,
+    ) {
+        let (log, ended, settings) = (self.log.clone(), shutdown.clone(), settings.clone());
+        let (steps, gate) = (Arc::clone(&self.steps), self.gate.clone());
+        let (limits, meter) = (self.limits, self.metrics.sessions());
+        let station = Station { group: sessions::GROUP, topic: topic::UNIQUE, limits, meter };
+        tasks.spawn(async move {
+            let fresh = || {
+                let asked = gate.pool().clone();
+                let clock: sessions::Clock = Arc::new(move || {
+                    let asked = asked.clone();
+                    Box::pin(async move { store::plan::now(&asked).await })
+                });
+                let step = (Arc::clone(&steps), settings.clone());
+                Summarize::new(log.clone(), step, clock, Some(gate.clone()))
             };
             hop::run(&log, station, fresh, &ended).await
         });

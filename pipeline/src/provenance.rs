@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     Profile,
     record::{Headers, Record},
@@ -43,6 +45,11 @@ pub struct Source {
     pub offset: i64,
 }
 
+impl Source {
+    /// That of something which does not say where it is from.
+    pub const UNKNOWN: Self = Self { partition: -1, offset: -1 };
+}
+
 /// In which form a batch is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Format {
@@ -73,6 +80,12 @@ impl Provenance {
     pub fn of_raw(record: &Record) -> Self {
         let source = Source { partition: record.partition, offset: record.offset };
         Self::read(&record.headers, source, record.appended_at.timestamp_millis())
+    }
+
+    /// Returns that of something which says nothing about its batch, and which the log took then.
+    #[must_use]
+    pub(crate) fn unknown(appended_at: DateTime<Utc>) -> Self {
+        Self::read(&Headers::new(), Source::UNKNOWN, appended_at.timestamp_millis())
     }
 
     /// Reads what [`headers`](Self::headers) has written.

@@ -26,7 +26,10 @@ use self::{
     observation::{Observation, Who},
     open::Open,
 };
-pub use self::{settings::Settings, summary::KIND};
+pub use self::{
+    settings::Settings,
+    summary::{Closed, KIND},
+};
 use crate::value::Value;
 
 /// Sessions that one device may have open in one channel and producer: those of today, and what it sends of other days.
@@ -84,7 +87,7 @@ impl Sessions {
     /// sessions that are over to `closed`.
     ///
     /// `offset` is that of its record, each with one event.
-    pub fn observe(&mut self, event: &Value<'_>, offset: i64, closed: &mut Vec<Value<'static>>) {
+    pub fn observe(&mut self, event: &Value<'_>, offset: i64, closed: &mut Vec<Closed>) {
         if let Some(syncts) = event.get("syncts").and_then(Value::as_i64) {
             self.advance(syncts, closed);
         }
@@ -101,7 +104,7 @@ impl Sessions {
     /// over to `closed`.
     ///
     /// Times of the log's own records keep the summaries those of a second run; a time from elsewhere closes earlier.
-    pub fn advance(&mut self, syncts: i64, closed: &mut Vec<Value<'static>>) {
+    pub fn advance(&mut self, syncts: i64, closed: &mut Vec<Closed>) {
         self.watermark = self.watermark.max(syncts);
         while let Some(&Reverse((due, number))) = self.due.peek()
             && due <= self.watermark
@@ -113,6 +116,23 @@ impl Sessions {
                 None => {}
             }
         }
+    }
+
+    /// Returns whether [`advance`](Self::advance) to a time would close a session.
+    pub fn is_due(&mut self, syncts: i64) -> bool {
+        while let Some(&Reverse((due, number))) = self.due.peek()
+            && due <= syncts
+        {
+            match self.open.get(&number).map(|open| self.due_at(open)) {
+                Some(later) if later > due => {
+                    self.due.pop();
+                    self.due.push(Reverse((later, number)));
+                }
+                Some(_) => return true,
+                None => drop(self.due.pop()),
+            }
+        }
+        false
     }
 
     /// Returns where a rebuild of what is open now would have to begin.
@@ -152,7 +172,7 @@ impl Sessions {
         &mut self,
         observation: &Observation<'_>,
         offset: i64,
-        closed: &mut Vec<Value<'static>>,
+        closed: &mut Vec<Closed>,
     ) -> u64 {
         if let Some(Spell { open, .. }) = self.by_who.get(&observation.who)
             && open.len() >= PER_DEVICE_MAX
@@ -179,7 +199,7 @@ impl Sessions {
     }
 
     /// Closes the session that would have been over first.
-    fn evict(&mut self, closed: &mut Vec<Value<'static>>) {
+    fn evict(&mut self, closed: &mut Vec<Closed>) {
         while let Some(Reverse((due, number))) = self.due.pop() {
             match self.open.get(&number).map(|open| self.due_at(open)) {
                 Some(later) if later > due => self.due.push(Reverse((later, number))),
@@ -189,7 +209,7 @@ impl Sessions {
         }
     }
 
-    fn close(&mut self, number: u64, cut: bool, closed: &mut Vec<Value<'static>>) {
+    fn close(&mut self, number: u64, cut: bool, closed: &mut Vec<Closed>) {
         let Some(open) = self.open.remove(&number) else { return };
         if let Some(spell) = self.by_who.get_mut(&open.who) {
             spell.open.retain(|other| *other != number);

@@ -12,10 +12,11 @@ mod http;
 mod metrics;
 mod patience;
 pub mod posthog;
+pub mod resend;
 pub mod search;
 pub mod table;
 
 pub use self::{
-    hooks::{Counts, Days, Hooks, Ledger, Tally},
+    hooks::{Counts, Days, Edition, Guard, Hooks, Ledger, Tally},
     metrics::Metrics,
 };

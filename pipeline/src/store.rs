@@ -3,6 +3,7 @@
 //! Recipe: write `queries/<verb>.sql`, whose first line names the query and its purpose; add the function here; run
 //! `make sqlx`.
 
+pub(crate) mod erasure;
 pub(crate) mod event;
 pub(crate) mod plan;
 
@@ -47,6 +48,13 @@ pub(crate) struct DayRow {
     pub(crate) rejected: i64,
 }
 
+/// Keys of dedup that went before their time; nothing where none went.
+#[derive(Debug)]
+pub(crate) struct EvictedRow {
+    pub(crate) keys: Option<i64>,
+    pub(crate) reaches_s: Option<i64>,
+}
+
 /// A record of the ledger.
 #[derive(Debug)]
 pub(crate) struct EntryRow {
@@ -85,6 +93,17 @@ pub(crate) async fn read_days(
         .fetch_all(conn)
         .await
         .map_err(Error::unanswered("read the accounting of a day"))
+}
+
+/// Reads which keys of dedup went before their time since then.
+pub(crate) async fn read_evicted(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> Result<EvictedRow> {
+    sqlx::query_file_as!(EvictedRow, "src/queries/read_evicted.sql", since)
+        .fetch_one(conn)
+        .await
+        .map_err(Error::unanswered("read which keys of dedup went early"))
 }
 
 /// Reads at most `limit` records that were written from `from` on and before `until`, after a place.

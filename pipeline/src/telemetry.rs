@@ -5,7 +5,7 @@
 #[cfg(feature = "kafka")]
 mod kafka;
 
-use std::{error::Error as StdError, time::Duration};
+use std::error::Error as StdError;
 
 use crate::{
     Error,
@@ -31,6 +31,12 @@ pub(crate) fn chain(error: &Error) -> String {
 pub(crate) fn thrown_back(group: &str, error: &Error) {
     let error = chain(error);
     tracing::warn!(group, %error, "{group} begins again from what is committed");
+}
+
+/// It was said a few minutes ago.
+pub(crate) fn thrown_back_again(group: &str, error: &Error) {
+    let error = chain(error);
+    tracing::debug!(group, %error, "{group} begins again from what is committed, once more");
 }
 
 pub(crate) fn changed(group: &str, change: &Change) {
@@ -69,6 +75,31 @@ pub(crate) fn rebuilt(partitions: usize, keys: usize, bytes: usize) {
     );
 }
 
+pub(crate) fn sessions_rebuilt(partitions: usize, open: usize) {
+    tracing::info!(
+        partitions,
+        open,
+        "the sessions of {partitions} partitions were read back in; {open} are open"
+    );
+}
+
+pub(crate) fn unreadable_sessions(partition: i32, offset: i64, error: &serde_json::Error) {
+    tracing::error!(
+        partition,
+        offset,
+        %error,
+        "record {offset} of partition {partition} of the sessions cannot be read; those that were open are left out"
+    );
+}
+
+pub(crate) fn unsummarized(partition: i32, offset: i64) {
+    tracing::error!(
+        partition,
+        offset,
+        "sessions has a fault: record {offset} of partition {partition} is in no session, and the rest goes on"
+    );
+}
+
 pub(crate) fn evicted(evicted: Evicted) {
     let Evicted { keys, reaches_s } = evicted;
     tracing::warn!(
@@ -90,6 +121,11 @@ pub(crate) fn panicked(step: &str, partition: i32, offset: i64) {
 /// A sink knows whom it talks to.
 pub(crate) fn sink_started(sink: &str, engine: &str) {
     tracing::info!(sink.name = sink, engine, "sink {sink} writes to {engine}");
+}
+
+pub(crate) fn unmeasured(error: &Error) {
+    let error = chain(error);
+    tracing::debug!(%error, "how far groups are behind was not measured; it is tried again");
 }
 
 pub(crate) fn unpruned(error: &Error) {
@@ -127,6 +163,16 @@ pub(crate) fn plan_adopted(sink: &str, partition: i32, first: i64, last: i64) {
     );
 }
 
+pub(crate) fn plan_lessened(sink: &str, partition: i32, first: i64, last: i64) {
+    tracing::info!(
+        sink,
+        partition,
+        first,
+        last,
+        "some events of the plan of {first} to {last} of partition {partition} may not be kept any more; {sink} makes its files without them"
+    );
+}
+
 pub(crate) fn plan_recoded(sink: &str, partition: i32, first: i64, last: i64) {
     tracing::warn!(
         sink,
@@ -149,11 +195,6 @@ pub(crate) fn request_retried(store: &str, path: &str, attempt: u32, error: &obj
         %error,
         "attempt {attempt} at {path} in {store} has failed"
     );
-}
-
-pub(crate) fn sink_interrupted(sink: &str, error: &Error) {
-    let error = chain(error);
-    tracing::warn!(sink, %error, "the sink {sink} is interrupted and begins again at its last commit");
 }
 
 pub(crate) fn sink_left_open(sink: &str) {
@@ -213,12 +254,6 @@ pub(crate) fn sink_goes_on(sink: &str) {
 /// A service says what only a person can put right; nothing is lost meanwhile.
 pub(crate) fn sink_needs_somebody(sink: &str, reason: &str) {
     tracing::error!(sink.name = sink, reason, "sink {sink} waits, and loses nothing: {reason}");
-}
-
-/// Another member has taken over, or the log was away.
-pub(crate) fn sink_rejoins(sink: &str, error: &Error, pause: Duration) {
-    let pause_ms = pause.as_millis();
-    tracing::warn!(sink.name = sink, pause_ms, %error, "sink {sink} joins its group again");
 }
 
 /// A service refuses documents; each is in the topic of failed events.

@@ -25,6 +25,9 @@ pub const FAILED: &str = "telemetry.failed";
 /// The keys of what is in `unique`, by which the state of dedup is rebuilt.
 pub const SEEN: &str = "telemetry.seen";
 
+/// Where the sessions of each partition of `unique` are rebuilt from, if there are any.
+pub const SESSIONS: &str = "telemetry.sessions";
+
 /// What became of everything, in numbers.
 pub const LEDGER: &str = "telemetry.ledger";
 
@@ -81,6 +84,19 @@ impl Layout {
             append_time: true,
         };
         names.map(spec).collect()
+    }
+
+    /// Returns what the topic of sessions is to be, which is there only where they are switched on.
+    #[must_use]
+    pub fn sessions(&self) -> Spec {
+        Spec {
+            name: SESSIONS.into(),
+            partitions: self.partitions,
+            // As long as what it refers to.
+            retention: self.retention,
+            record_bytes_max: RECORD_BYTES_MAX,
+            append_time: true,
+        }
     }
 
     /// Returns what each topic is to be.

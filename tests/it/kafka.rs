@@ -301,7 +301,7 @@ async fn each_view_has_a_topic_of_its_own() {
 
 /// Returns a broker of its own, with a topic.
 async fn own_broker(topic: &str) -> Arc<Broker> {
-    let broker = Broker::start(tidings_tests::kafka::Ports::find()).await;
+    let broker = Broker::mortal(tidings_tests::kafka::Ports::find()).await;
     make_topic(&broker, topic).await;
     Arc::new(broker)
 }

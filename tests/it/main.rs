@@ -20,6 +20,7 @@ mod kafka;
 mod languages;
 mod log;
 mod manage;
+mod operate;
 mod orchest;
 mod outbox;
 mod ownership;

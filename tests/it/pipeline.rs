@@ -4,9 +4,14 @@
 //! What is expected is computed from the raw log by a reading of its own (`traffic`), what is there is read from the
 //! log, the manifests, the index and the ledger (`evidence`), and whatever differs is said.
 
+mod erasure;
 mod evidence;
 mod killed;
+mod outage;
 mod poison;
 mod postgres;
+mod registered;
+mod sessions;
 mod stage;
+mod step;
 mod traffic;

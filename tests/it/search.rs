@@ -2,6 +2,7 @@
 //!
 //! Needs Java and Maven, which fetch it once; the folder `toxiproxy` needs Go.
 
+mod again;
 mod faults;
 mod limits;
 mod mapping;
@@ -98,10 +99,14 @@ impl Stage {
     }
 
     fn start(&self) -> Running {
+        self.start_by(Arc::new(Ledger))
+    }
+
+    fn start_by(&self, hooks: Arc<dyn Hooks>) -> Running {
         let sink = Sink::new(self.options.clone()).unwrap();
         let (log, stop, metrics) = (self.log.clone(), CancellationToken::new(), sink.metrics());
         let shutdown = stop.clone();
-        let task = tokio::spawn(async move { sink.run(&log, Arc::new(Ledger), &shutdown).await });
+        let task = tokio::spawn(async move { sink.run(&log, hooks, &shutdown).await });
         Running { metrics, stop, task }
     }
 
@@ -119,6 +124,13 @@ impl Stage {
     /// Runs the sink until everything is committed.
     async fn drain(&self, within: Duration) -> Arc<Metrics> {
         let running = self.start();
+        self.committed(within).await;
+        running.stop().await
+    }
+
+    /// Runs the sink by other hooks until everything is committed.
+    async fn drain_by(&self, hooks: Arc<dyn Hooks>, within: Duration) -> Arc<Metrics> {
+        let running = self.start_by(hooks);
         self.committed(within).await;
         running.stop().await
     }

@@ -1,6 +1,9 @@
-//! Apache Kafka for tests: one broker, which is its own controller, in a JVM of its own.
+//! Apache Kafka for tests: one broker, which is its own controller, in a JVM of its own, or a broker that can be killed with
+//! a controller beside it that stays.
 //!
 //! It needs a JDK with Maven, and the network when it is fetched for the first time; it stays under `target/tools`.
+
+mod gate;
 
 use std::{
     env,
@@ -10,7 +13,7 @@ use std::{
     process::Command,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -20,6 +23,8 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
 };
 use tokio::sync::OnceCell;
+
+pub use gate::{Gate, Held, Request, Step};
 
 use crate::{Launch, Process, Temporary, eventually, tool};
 
@@ -32,9 +37,23 @@ const POM: &str = include_str!("kafka/pom.xml");
 /// The id that the storage is formatted with; any will do.
 const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qg";
 
-/// How long it may take to start, also after it was killed: it waits until its own old session has lapsed.
+/// How long it may take to start, also after it was killed.
 const START_MAX: Duration = Duration::from_mins(1);
 
+/// What the controller says when it has given a broker up.
+const GIVEN_UP: &str = "Fencing broker 1";
+
+/// Has the controller say what it decides.
+const CONTROLLER_LOG: &str = "appenders=console\n\
+                              appender.console.type=Console\n\
+                              appender.console.name=CONSOLE\n\
+                              appender.console.layout.type=PatternLayout\n\
+                              appender.console.layout.pattern=%m%n\n\
+                              rootLogger.level=WARN\n\
+                              rootLogger.appenderRefs=console\n\
+                              rootLogger.appenderRef.console.ref=CONSOLE\n\
+                              logger.controller.name=org.apache.kafka.controller\n\
+                              logger.controller.level=INFO\n";
 /// For tests: little memory, and a compiler that is soon done.
 const SMALL: [&str; 4] = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
@@ -57,6 +76,8 @@ pub struct Kafka {
     ports: Ports,
     java: Java,
     running: Mutex<Option<Arc<Process>>>,
+    /// The controller, if it is one of its own, and how often it had given the broker up when that was killed.
+    controller: Option<(Process, AtomicUsize)>,
     folder: Temporary,
 }
 
@@ -105,7 +126,10 @@ impl Kafka {
     ///
     /// Java or Maven is not installed, or cannot fetch it; the message says what to do.
     pub async fn start(ports: Ports) -> Self {
-        Self::start_with(ports, &SMALL).await
+        let this = Self::new(ports, &SMALL).await;
+        this.format("server", &this.settings("broker,controller"), true).await;
+        this.launch().await;
+        this
     }
 
     /// Starts a broker that is to be fast, with 1 GiB of memory.
@@ -114,22 +138,47 @@ impl Kafka {
     ///
     /// As [`start`](Self::start).
     pub async fn start_for_measuring() -> Self {
-        Self::start_with(Ports::find(), &LARGE).await
+        let this = Self::new(Ports::find(), &LARGE).await;
+        this.format("server", &this.settings("broker,controller"), true).await;
+        this.launch().await;
+        this
     }
 
-    async fn start_with(ports: Ports, options: &'static [&'static str]) -> Self {
+    /// Starts a broker that can be killed: its controller is a process of its own, as in any cluster of several machines.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub async fn mortal(ports: Ports) -> Self {
+        let mut this = Self::new(ports, &SMALL).await;
+        this.format("server", &this.settings("broker"), false).await;
+        this.format("controller", &this.controller_settings(), true).await;
+        let log = this.folder.path().join("controller-log.properties");
+        fs::write(&log, CONTROLLER_LOG).unwrap();
+        let log = format!("-Dlog4j2.configurationFile={}", log.display());
+        let launch = this.java.launch("kafka.Kafka", &[&log]);
+        let process = launch.arg(this.folder.path().join("controller.properties")).start();
+        this.controller = Some((process, AtomicUsize::new(0)));
+        this.launch().await;
+        this
+    }
+
+    async fn new(ports: Ports, options: &'static [&'static str]) -> Self {
         let java = tokio::task::spawn_blocking(|| fetch(options)).await.unwrap();
         let folder = Temporary::new("kafka");
-        let this = Self { ports, java, running: Mutex::new(None), folder };
-        this.format().await;
-        this.restart().await;
-        this
+        Self { ports, java, running: Mutex::new(None), controller: None, folder }
     }
 
     /// Returns where clients reach it.
     #[must_use]
     pub fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.ports.clients)
+    }
+
+    /// Returns where clients reach it through a proxy.
+    #[must_use]
+    pub fn proxied(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.advertised)
     }
 
     /// Returns a prefix for the names of one test.
@@ -140,15 +189,39 @@ impl Kafka {
     }
 
     /// Kills the broker with `SIGKILL`.
+    ///
+    /// # Panics
+    ///
+    /// It is not one of [`mortal`](Self::mortal).
     pub async fn kill(&self) {
+        let (controller, before) = self.controller.as_ref().expect("a broker that can be killed");
+        before.store(given_up(controller), Ordering::Relaxed);
         let process = self.running().take().expect("the broker is not running");
         process.kill().await;
     }
 
     /// Starts the broker again after [`kill`](Self::kill), on the same ports and data, and waits until it answers.
+    ///
+    /// It begins when the controller has given the old one up. A broker that is back sooner, and is the only one, takes
+    /// itself for what it was; when it is then given up, partitions have no leader for a moment, and Kafka 4.3 throws the
+    /// markers away that decide transactions in them: those hang for ever.
+    ///
+    /// # Panics
+    ///
+    /// It does not answer in time.
     pub async fn restart(&self) {
+        let (controller, before) = self.controller.as_ref().expect("a broker that can be killed");
+        let before = before.load(Ordering::Relaxed);
+        eventually(START_MAX, "the controller has given the broker up", async || {
+            (given_up(controller) > before).then_some(())
+        })
+        .await;
+        self.launch().await;
+    }
+
+    async fn launch(&self) {
         let settings = self.folder.path().join("server.properties");
-        let process = self.java.launch("kafka.Kafka").arg(settings).start();
+        let process = self.java.launch("kafka.Kafka", &[]).arg(settings).start();
         *self.running() = Some(Arc::new(process));
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.brokers()).set("log_level", "0");
@@ -164,24 +237,43 @@ impl Kafka {
         .await;
     }
 
-    async fn format(&self) {
-        let settings = self.folder.path().join("server.properties");
-        fs::write(&settings, self.settings()).unwrap();
-        let tool = self.java.launch("kafka.tools.StorageTool");
-        let tool = tool.args(["format", "--standalone", "-t", CLUSTER, "-c"]).arg(settings);
-        let (status, output) = tool.start().exit(START_MAX).await;
-        assert!(status.success(), "format the storage: {output:#?}");
+    /// Formats what a process keeps, by settings that are written for it.
+    async fn format(&self, name: &str, settings: &str, is_controller: bool) {
+        let path = self.folder.path().join(format!("{name}.properties"));
+        let data = self.folder.path().join(name);
+        fs::write(&path, format!("{settings}log.dirs={}\n", data.display())).unwrap();
+        let tool = self.java.launch("kafka.tools.StorageTool", &[]).arg("format");
+        let tool = if is_controller { tool.arg("--standalone") } else { tool };
+        let (status, output) =
+            tool.args(["-t", CLUSTER, "-c"]).arg(path).start().exit(START_MAX).await;
+        assert!(status.success(), "format the storage of {name}: {output:#?}");
     }
 
-    /// Returns what a single broker needs.
-    fn settings(&self) -> String {
-        let Ports { clients, proxied, advertised, controller } = self.ports;
-        let data = self.folder.path().join("data");
+    /// Returns what a controller alone needs.
+    fn controller_settings(&self) -> String {
+        let Ports { controller, .. } = self.ports;
         format!(
-            "process.roles=broker,controller\n\
+            "process.roles=controller\n\
+             node.id=2\n\
+             listeners=CONTROLLER://127.0.0.1:{controller}\n\
+             controller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT\n\
+             controller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
+             broker.session.timeout.ms=3000\n"
+        )
+    }
+
+    /// Returns what a single broker needs that is this.
+    fn settings(&self, roles: &str) -> String {
+        let Ports { clients, proxied, advertised, controller } = self.ports;
+        let own = match roles {
+            "broker" => String::new(),
+            _ => format!(",CONTROLLER://127.0.0.1:{controller}"),
+        };
+        format!(
+            "process.roles={roles}\n\
              node.id=1\n\
-             log.dirs={}\n\
-             listeners=PLAINTEXT://127.0.0.1:{clients},PROXIED://127.0.0.1:{proxied},CONTROLLER://127.0.0.1:{controller}\n\
+             listeners=PLAINTEXT://127.0.0.1:{clients},PROXIED://127.0.0.1:{proxied}{own}\n\
              advertised.listeners=PLAINTEXT://127.0.0.1:{clients},PROXIED://127.0.0.1:{advertised}\n\
              inter.broker.listener.name=PLAINTEXT\n\
              controller.listener.names=CONTROLLER\n\
@@ -201,8 +293,7 @@ impl Kafka {
              auto.create.topics.enable=false\n\
              transaction.max.timeout.ms=900000\n\
              transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n\
-             log.segment.bytes=16777216\n",
-            data.display()
+             log.segment.bytes=16777216\n"
         )
     }
 
@@ -211,10 +302,16 @@ impl Kafka {
     }
 }
 
+/// Returns how often a controller has given its broker up.
+fn given_up(controller: &Process) -> usize {
+    controller.output().lines().filter(|line| line.contains(GIVEN_UP)).count()
+}
+
 impl Java {
-    fn launch(&self, class: &str) -> Launch {
+    fn launch(&self, class: &str, properties: &[&str]) -> Launch {
         let jars = format!("{}/*", self.jars.display());
-        Launch::new(&self.program).args(self.options).args(["-cp", &jars, class])
+        let launch = Launch::new(&self.program).args(self.options).args(properties);
+        launch.args(["-cp", &jars, class])
     }
 }
 

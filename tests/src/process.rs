@@ -125,7 +125,7 @@ pub struct Output {
 }
 
 impl Output {
-    fn lines(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &String> {
         self.stdout.iter().chain(&self.stderr)
     }
 }

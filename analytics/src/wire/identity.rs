@@ -1,6 +1,6 @@
 //! Who a message is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -74,6 +74,13 @@ impl Identity {
     pub fn distinct_id(&self) -> Option<&Id> {
         self.user.as_ref().or(self.anonymous.as_ref())
     }
+
+    /// Returns a category of `needed` that was not agreed to; who was not asked has not refused.
+    pub fn refused<'a>(&self, needed: &'a BTreeSet<String>) -> Option<&'a str> {
+        let given = self.consent.as_ref()?;
+        let refused = |category: &&String| given.get(*category) != Some(&true);
+        needed.iter().find(refused).map(String::as_str)
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +101,20 @@ mod tests {
         assert_eq!(serde_json::to_value(Identity::default()).unwrap(), json!({}));
         assert!(serde_json::from_value::<Identity>(json!({"user": ""})).is_err());
         assert!(serde_json::from_value::<Identity>(json!({"usr": "k:1"})).is_err());
+    }
+
+    #[test]
+    fn who_was_asked_has_refused_what_they_have_not_agreed_to() {
+        let needed = ["Analytics", "Research"].map(str::to_owned).into();
+        let given = |consent: &[(&str, bool)]| {
+            let consent = consent.iter().map(|(category, yes)| ((*category).to_owned(), *yes));
+            let identity = Identity { consent: Some(consent.collect()), ..Identity::default() };
+            identity.refused(&needed)
+        };
+        assert_eq!(Identity::default().refused(&needed), None);
+        assert_eq!(given(&[("Analytics", true), ("Research", true)]), None);
+        assert_eq!(given(&[("Analytics", true), ("Research", false)]), Some("Research"));
+        assert_eq!(given(&[]), Some("Analytics"));
     }
 
     #[test]

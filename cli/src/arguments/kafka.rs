@@ -1,4 +1,4 @@
-//! Where Kafka is, for subscribers of the kind `kafka`.
+//! Where Kafka is, for subscribers of the kind `kafka` and for the log of telemetry.
 
 use clap::Args;
 
@@ -16,13 +16,13 @@ pub(crate) struct Brokers {
         hide_env_values = true,
         value_delimiter = ',',
         value_name = "NAME=VALUE",
-        value_parser = property
+        value_parser = pair
     )]
     pub(crate) kafka_properties: Vec<(String, String)>,
 }
 
 /// Reads `name=value`.
-fn property(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use tidings_pipeline::{Stage, inspect::Place};
 use tidings_relay::channel::ANONYMOUS;
 
-use super::pipeline::LogChoice;
+use super::pipeline::{LogChoice, Places};
 use crate::moment::Moment;
 
 /// What `telemetry` can do.
@@ -24,6 +24,10 @@ pub(crate) enum TelemetryCommand {
     /// unique = stored + already there + rejected + filtered + pending.
     /// It fails if they do not.
     Account(Account),
+    /// Show how far the steps and sinks are behind
+    ///
+    /// For each group its members, what it has not read yet, and the age of the oldest of that.
+    Lag(Lag),
     /// Look at what was not taken, and send it again
     #[command(subcommand)]
     Failed(FailedCommand),
@@ -37,6 +41,13 @@ pub(crate) enum TelemetryCommand {
     ///
     /// For events that were refused by rules that have been corrected since.
     Reprocess(Reprocess),
+    /// Send events of the log to one sink again: what it has refused, and what was lost behind it
+    ///
+    /// What is there already stays as it is, so it can be done again.
+    /// For an index and the table the events go by their document ids; of files, each of a complete plan is compared
+    /// with what was planned, and those that are missing are made again from the log.
+    /// What the sink has not taken yet is left to the sink.
+    Resend(Resend),
 }
 
 /// Archives, and who imports them.
@@ -68,6 +79,17 @@ pub(crate) struct Account {
     /// Show each batch that is not balanced or has pending events too
     #[arg(long)]
     pub(crate) batches: bool,
+}
+
+/// How far groups are behind.
+#[derive(Args, Debug)]
+pub(crate) struct Lag {
+    /// Show each partition with its position and its end
+    #[arg(long)]
+    pub(crate) partitions: bool,
+
+    #[command(flatten)]
+    pub(crate) log: LogChoice,
 }
 
 /// What `telemetry failed` can do.
@@ -212,4 +234,45 @@ pub(crate) struct Reprocess {
 
     #[command(flatten)]
     pub(crate) log: LogChoice,
+}
+
+/// Which events go to a sink again.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Resend {
+    /// The sink
+    #[arg(value_name = "SINK")]
+    pub(crate) sink: SinkKind,
+
+    /// The first moment: when the log took an event, or how long ago
+    #[arg(long, value_name = "TIME", required_unless_present = "place", conflicts_with_all = ["place", "next"])]
+    pub(crate) from: Option<Moment>,
+
+    /// The moment after the last one
+    #[arg(long, default_value = "0s", value_name = "TIME", conflicts_with = "place")]
+    pub(crate) until: Moment,
+
+    /// The first record, 3-1045 for example, in place of a time; of this partition alone
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) place: Option<Place>,
+
+    /// The offset after the last record; all that follow where it is not set
+    #[arg(long, value_name = "OFFSET", requires = "place", value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) next: Option<i64>,
+
+    #[command(flatten)]
+    pub(crate) places: Places,
+
+    #[command(flatten)]
+    pub(crate) log: LogChoice,
+}
+
+/// A sink that events can be sent to again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum SinkKind {
+    /// The files of --files
+    Files,
+    /// The index of --search
+    Search,
+    /// The table of the database
+    Table,
 }

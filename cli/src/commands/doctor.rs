@@ -5,6 +5,7 @@
 
 mod endpoints;
 mod report;
+mod telemetry;
 
 use std::{borrow::Cow, time::Duration};
 
@@ -51,6 +52,8 @@ pub(crate) async fn run(context: &Context, doctor: &Doctor) -> Result<()> {
         progress.set("endpoints");
         let found = endpoints::endpoints(context, &mut database, doctor.timeout).await?;
         checked.push(Checked::new("endpoints", found));
+        progress.set("telemetry");
+        checked.push(Checked::new("telemetry", telemetry::telemetry(context, doctor).await?));
     }
     checked.push(Checked::new("pooler", pooler(&place, &mut database).await?));
     drop(progress);

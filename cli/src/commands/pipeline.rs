@@ -1,5 +1,8 @@
 //! `tidings pipeline`, and the pipeline inside of `tidings up`.
 
+mod metrics;
+pub(super) mod sinks;
+
 use std::{fs, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
@@ -7,18 +10,11 @@ use serde::Serialize;
 use sqlx::PgPool;
 use tidings::analytics::HashKeys;
 use tidings_pipeline::{
-    Builder, Log, Running,
-    settings::Settings,
-    sink::{
-        self,
-        files::{self, Retry, Roll, Store},
-        search, table,
-    },
-    steps::Steps,
-    topic::Layout,
+    Builder, Log, Running, metrics::Metrics, settings::Settings, steps::Steps, topic::Layout,
 };
 use tokio_util::sync::CancellationToken;
 
+use self::{metrics::Listener, sinks::Sinks};
 use crate::{
     arguments::pipeline::{LogKind, Pipeline, Work},
     connection::Place,
@@ -45,6 +41,8 @@ struct Started {
     partitions: i32,
     members: u16,
     sinks: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<String>,
 }
 
 /// A pipeline in this process.
@@ -53,6 +51,8 @@ pub(super) struct Service {
     running: Running,
     shutdown: CancellationToken,
     pub(super) sinks: Vec<String>,
+    /// Where its metrics are.
+    pub(super) metrics: Option<String>,
 }
 
 /// Runs a pipeline until a signal asks it to end, or it cannot go on.
@@ -77,11 +77,12 @@ pub(crate) async fn run(context: &Context, arguments: &Pipeline) -> Result<()> {
     let started = Started {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
-        log: arguments.log.kind,
+        log: arguments.log.place.kind,
         database: place.shown(),
         partitions: arguments.work.partitions,
         members: arguments.members,
         sinks: service.sinks.clone(),
+        metrics: service.metrics.clone(),
     };
     context.output.show(&started, || started.sheet())?;
     let Service { running, shutdown, .. } = service;
@@ -146,8 +147,10 @@ impl Service {
         (log, pool): (L, &PgPool),
         keys: Option<Arc<HashKeys>>,
     ) -> Result<Self> {
+        let metrics_listener = Listener::open(work.metrics_listen).await?;
+        let metrics = Arc::new(Metrics::default());
         let settings = settings(work)?;
-        let steps = Steps::compile(&settings, keys)?;
+        let steps = Steps::compile(&settings, keys.clone())?;
         let shutdown = CancellationToken::new();
         let layout = Layout {
             partitions: work.partitions,
@@ -156,34 +159,19 @@ impl Service {
             window: settings.dedup.window,
         };
         let memory = usize::try_from(settings.dedup.memory_mib).unwrap_or(usize::MAX);
-        let mut builder = Builder::new(log, pool.clone(), steps)
+        let builder = Builder::new(log, pool.clone(), steps)
             .layout(layout)
             .keys_bytes_max(memory.saturating_mul(1024 * 1024))
-            .members(members);
-        let mut sinks = Vec::new();
-        if let Some(url) = &work.files {
-            let sink = files_sink(context, work, url, pool)?;
-            sinks.push(format!("files ({url})"));
-            builder = builder
-                .sink("files", move |log, shutdown| async move { sink.run(&log, &shutdown).await });
-        }
-        if let Some(url) = &work.search {
-            let sink = search_sink(work, url)?;
-            sinks.push(format!("search ({url})"));
-            builder = builder.sink("search", move |log, shutdown| async move {
-                sink.run(&log, Arc::new(sink::Ledger), &shutdown).await
-            });
-        }
-        if work.table {
-            let options = table::Options { kept: work.table_kept, ..table::Options::new("table") };
-            let sink = table::Sink::new(options, pool.clone());
-            sinks.push("table".to_owned());
-            builder = builder.sink("table", move |log, shutdown| async move {
-                sink.run(&log, Arc::new(sink::Ledger), &shutdown).await
-            });
+            .members(members)
+            .sessions(settings.sessions.clone());
+        let made = Sinks { context, work, pool, keys };
+        let (mut builder, sinks) = made.add_to(builder, &metrics)?;
+        if metrics_listener.is_some() {
+            builder = builder.metrics(Arc::clone(&metrics));
         }
         let running = builder.start(shutdown.clone()).await?;
-        Ok(Self { running, shutdown, sinks })
+        let metrics = metrics_listener.map(|listener| listener.show(metrics, shutdown.clone()));
+        Ok(Self { running, shutdown, sinks, metrics })
     }
 
     /// Waits until it has ended, by itself or after [`shutdown`](Self::shutdown) was cancelled.
@@ -203,49 +191,6 @@ fn settings(work: &Work) -> Result<Settings> {
     Settings::parse(&text).with_context(|| format!("read {}", path.display()))
 }
 
-/// Returns the sink of files; a folder is a place too.
-fn files_sink(context: &Context, work: &Work, url: &str, pool: &PgPool) -> Result<files::Sink> {
-    let url = if url.contains("://") {
-        url.to_owned()
-    } else {
-        fs::create_dir_all(url).with_context(|| format!("make the folder {url}"))?;
-        let folder = fs::canonicalize(url).with_context(|| format!("look at the folder {url}"))?;
-        format!("file://{}", folder.display())
-    };
-    let store = Store::open(&url, &work.files_options, Retry::default())?;
-    let roll = Roll {
-        bytes: u64::from(work.files_mb) * 1_000_000,
-        age: work.files_age,
-        ..Roll::default()
-    };
-    let mut options = files::Options::new("files", context.global.data.join("spool"));
-    options.codec = work.files_codec;
-    options.roll = roll;
-    Ok(files::Sink::new(options, store, pool.clone()))
-}
-
-/// Returns the sink of an index.
-fn search_sink(work: &Work, url: &str) -> Result<search::Sink> {
-    let parsed = url.parse().with_context(|| format!("read the URL {url}"))?;
-    let mut options = search::Options::new("search", parsed);
-    options.prefix.clone_from(&work.search_prefix);
-    options.access = match (&work.search_user, &work.search_api_key) {
-        (Some(pair), _) => {
-            let Some((user, password)) = pair.split_once(':') else {
-                let message = "read --search-user: it has no colon";
-                return Err(Coded::new(Exit::Usage, message).hint("write user:password").into());
-            };
-            search::Access::Basic { user: user.to_owned(), password: password.to_owned() }
-        }
-        (None, Some(key)) => search::Access::ApiKey(key.clone()),
-        (None, None) => search::Access::Open,
-    };
-    if work.search_data_stream {
-        options.storage = search::Storage::DataStream;
-    }
-    Ok(search::Sink::new(options)?)
-}
-
 impl Started {
     fn sheet(&self) -> Sheet {
         let sinks = if self.sinks.is_empty() { "none".to_owned() } else { self.sinks.join(", ") };
@@ -254,6 +199,7 @@ impl Started {
             .field("log", format!("{}, {} partitions", self.log, self.partitions))
             .field("database", &self.database)
             .field("sinks", sinks)
+            .maybe("metrics", self.metrics.as_ref())
             .field("stop", "Ctrl-C lets what is under way finish; a second one stops at once")
     }
 }

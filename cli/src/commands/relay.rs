@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    arguments::{pipeline::LogKind, relay::Relay, serve::Session},
+    arguments::{relay::Relay, serve::Session},
     connection::Place,
     context::Context,
     environment,
@@ -113,7 +113,7 @@ async fn elsewhere(
     pool: &PgPool,
 ) -> Result<Option<Arc<dyn Appender>>> {
     let choice = &arguments.log;
-    if choice.kind == LogKind::Postgres && choice.prefix.is_empty() {
+    if choice.is_database() {
         return Ok(None);
     }
     let host = environment::machine();

@@ -1,10 +1,15 @@
 //! A worker in this process, from its start to its drain: what `up` and `worker` have in common.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tidings::{privacy, subscriber};
+use tidings_pipeline::{
+    deliver::{Raw, raw},
+    log::Appender,
+};
 use tidings_worker::{Running, Worker, analytics, chat, report};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +25,7 @@ use crate::{
     failure::Coded,
     signals::Signals,
     telemetry,
+    telemetry_log::{TelemetryLog, on_log},
 };
 
 /// The kinds that the binary serves.
@@ -32,6 +38,7 @@ pub(super) const KINDS: &[&str] = &[
     "posthog",
     #[cfg(feature = "kafka")]
     "kafka",
+    raw::KIND,
 ];
 
 /// What the worker borrows beside the connections of its own.
@@ -60,7 +67,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Starts a worker on the database at `place`.
+    /// Starts a worker on the database at `place`; its sinks of the kind `pipeline` write to `log`.
     ///
     /// # Errors
     ///
@@ -68,7 +75,7 @@ impl Service {
     pub(super) async fn start(
         context: &Context,
         serve: &Serve,
-        place: &Place,
+        (place, log): (&Place, &TelemetryLog),
         keys: Option<&Keys>,
     ) -> Result<Self> {
         let webhook = context.webhook(Some(serve))?;
@@ -92,6 +99,8 @@ impl Service {
         for sink in analytics::all(&webhook, installation) {
             builder = builder.deliverer(sink);
         }
+        let log: Arc<dyn Appender> = on_log!(log.clone(), log => Arc::new(log));
+        builder = builder.deliverer(Raw::new(log, installation, clock));
         #[cfg(feature = "kafka")]
         {
             builder = builder.deliverer(serve.kafka.deliverer());
@@ -192,6 +201,12 @@ pub(super) async fn installation(place: &Place) -> Result<Uuid> {
 /// Returns the name that people see in the list of workers.
 pub(super) fn name(serve: &Serve) -> String {
     serve.worker_name.clone().unwrap_or_else(environment::machine)
+}
+
+/// The clock that batches of telemetry are stamped with.
+#[expect(clippy::disallowed_methods, reason = "a batch is taken when this machine writes it")]
+fn clock() -> DateTime<Utc> {
+    Utc::now()
 }
 
 fn undrained(message: String) -> Coded {

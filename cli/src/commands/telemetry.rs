@@ -3,6 +3,8 @@
 mod account;
 mod failed;
 mod import;
+mod lag;
+mod resend;
 mod search;
 
 use std::fs;
@@ -20,6 +22,7 @@ use tidings_pipeline::{
     settings::Settings,
 };
 
+pub(super) use self::account::settled_account;
 use crate::{
     arguments::{
         pipeline::LogChoice,
@@ -44,10 +47,10 @@ const SINKS_WITHIN: u64 = 7;
 const SAID_EVERY: u64 = 64 * 1024 * 1024;
 
 /// A log to look into, the database, and its clock.
-struct Opened {
-    log: TelemetryLog,
-    pool: PgPool,
-    now: DateTime<Utc>,
+pub(super) struct Opened {
+    pub(super) log: TelemetryLog,
+    pub(super) pool: PgPool,
+    pub(super) now: DateTime<Utc>,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,16 +63,18 @@ pub(crate) async fn run(context: &Context, command: &Command) -> Result<()> {
     match command {
         Command::Import(arguments) => import::run(context, arguments).await,
         Command::Account(account) => account::run(context, account).await,
+        Command::Lag(arguments) => lag::run(context, arguments).await,
         Command::Failed(command) => failed::run(context, command).await,
         Command::Where(find) => locate(context, find).await,
         Command::Search(arguments) => search::run(context, arguments).await,
         Command::Reprocess(reprocess) => self::reprocess(context, reprocess).await,
+        Command::Resend(arguments) => resend::run(context, arguments).await,
     }
 }
 
 impl Opened {
     /// Opens the log that is chosen.
-    async fn open(context: &Context, choice: &LogChoice) -> Result<Self> {
+    pub(super) async fn open(context: &Context, choice: &LogChoice) -> Result<Self> {
         let place = Place::find(&context.global)?;
         let mut database = place.open().await?;
         let mut tx = database.begin().await?;
@@ -110,7 +115,7 @@ async fn locate(context: &Context, arguments: &Where) -> Result<()> {
 }
 
 /// Returns the sinks that have taken something lately.
-async fn sinks(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>> {
+pub(super) async fn sinks(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>> {
     let mut sinks = Vec::new();
     let mut conn = pool.acquire().await.context("connect to the database")?;
     for back in 0..SINKS_WITHIN {

@@ -9,15 +9,17 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+use sqlx::PgPool;
 
 use self::server::Server;
 use super::{
     pipeline,
     serve::{self, KINDS, Service},
+    sink,
 };
 use crate::{
     arguments::{
-        pipeline::{LogChoice, Work},
+        pipeline::{LogChoice, Places, Work},
         serve::{Serve, Session},
         up::Up,
     },
@@ -43,6 +45,9 @@ struct Started {
     worker: String,
     /// The sinks of the pipeline; `None` where it is left out.
     pipeline: Option<Vec<String>>,
+    /// Where its metrics are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<String>,
     kinds: &'static [&'static str],
 }
 
@@ -159,29 +164,42 @@ async fn start(context: &Context, up: &Up, server: &Server) -> Result<Everything
     }
     keep_out_of_repositories(&context.global.data)?;
     let keys = context.keys_or_make()?;
-    let service = Service::start(context, serve, &place, Some(&keys)).await?;
-    let pipeline = if up.no_pipeline { None } else { Some(refine(context, up, &place).await?) };
+    let pool = place.pool(pipeline::CONNECTIONS, serve.session == Session::Pooled).await?;
+    let (choice, host) = (LogChoice::database(), serve::name(serve));
+    let log = TelemetryLog::choose(&choice, &place, (&pool, serve.session, &host))?;
+    let service = Service::start(context, serve, (&place, &log), Some(&keys)).await?;
+    let pipeline = if up.no_pipeline {
+        None
+    } else {
+        let pipeline = refine(context, up, (&log, &pool)).await?;
+        // Not before it has made the topics: what is delivered would have to wait for them.
+        sink::ensure_pipeline(context, &place).await?;
+        Some(pipeline)
+    };
     let running = Running { url: server.url().to_owned(), pid: std::process::id() };
     let embedded = server.embedded();
     let connection_file =
         embedded.map(|_| file::write(&context.global.data, &running)).transpose()?;
     let sinks = pipeline.as_ref().map(|pipeline| pipeline.sinks.clone());
     let started = Started::new(context, serve, (server, &place), &keys)?;
-    let started = Started { pipeline: sinks, ..started };
+    let metrics = pipeline.as_ref().and_then(|pipeline| pipeline.metrics.clone());
+    let started = Started { pipeline: sinks, metrics, ..started };
     Ok(Everything { service, pipeline, connection_file, started })
 }
 
 /// Starts the pipeline on the log in the database, with the table; its files go to a folder beside the data where nothing
 /// else is said.
-async fn refine(context: &Context, up: &Up, place: &Place) -> Result<pipeline::Service> {
-    let folder = || context.global.data.join("telemetry").display().to_string();
-    let files = up.work.files.clone().or_else(|| Some(folder()));
-    let work = Work { files, table: true, ..up.work.clone() };
-    let pool = place.pool(pipeline::CONNECTIONS, up.serve.session == Session::Pooled).await?;
-    let (choice, host) = (LogChoice::database(), serve::name(&up.serve));
-    let log = TelemetryLog::choose(&choice, place, (&pool, up.serve.session, &host))?;
+async fn refine(
+    context: &Context,
+    up: &Up,
+    (log, pool): (&TelemetryLog, &PgPool),
+) -> Result<pipeline::Service> {
+    let folder = || pipeline::sinks::folder_of_up(context);
+    let files = up.work.places.files.clone().or_else(|| Some(folder()));
+    let places = Places { files, ..up.work.places.clone() };
+    let work = Work { places, table: true, ..up.work.clone() };
     let keys = pipeline::hash_keys(context, None)?;
-    Box::pin(pipeline::Service::start(context, (&work, 1), (&log, &pool), keys)).await
+    Box::pin(pipeline::Service::start(context, (&work, 1), (log, pool), keys)).await
 }
 
 fn keep_out_of_repositories(data: &Path) -> Result<()> {
@@ -222,6 +240,7 @@ impl Started {
             key: Key { id: keys.id().to_string(), source: keys.source.clone() },
             worker: serve::name(serve),
             pipeline: None,
+            metrics: None,
             kinds: KINDS,
         })
     }
@@ -247,6 +266,7 @@ impl Started {
             .field("key", format!("{} from {}", key.id, key.source))
             .field("worker", format!("{worker}, for subscribers of the kinds {}", KINDS.join(", ")))
             .maybe("telemetry", self.pipeline.as_ref().map(|sinks| sinks.join(", ")))
+            .maybe("metrics", self.metrics.as_ref())
             .field("stop", "Ctrl-C lets what is in flight finish; a second one stops at once")
     }
 }

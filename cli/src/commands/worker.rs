@@ -5,9 +5,20 @@ use serde::Serialize;
 
 use super::serve::{self, KINDS, Service};
 use crate::{
-    arguments::serve::Serve, connection::Place, context::Context, exit::Exit, failure::Coded,
-    output::sheet::Sheet, postgres::Location, signals::Signals, telemetry,
+    arguments::{serve::Session, worker::Worker},
+    connection::Place,
+    context::Context,
+    exit::Exit,
+    failure::Coded,
+    output::sheet::Sheet,
+    postgres::Location,
+    signals::Signals,
+    telemetry,
+    telemetry_log::TelemetryLog,
 };
+
+/// What writing to the log in the database borrows.
+const CONNECTIONS: u32 = 4;
 
 /// What runs where.
 #[derive(Debug, Serialize)]
@@ -21,7 +32,8 @@ struct Started {
 }
 
 /// Runs a worker until a signal asks it to end.
-pub(crate) async fn run(context: &Context, serve: &Serve) -> Result<()> {
+pub(crate) async fn run(context: &Context, arguments: &Worker) -> Result<()> {
+    let serve = &arguments.serve;
     let mut signals = Signals::listen()?;
     let Location::Server(url) = crate::connection::location(&context.global)? else {
         return Err(Coded::new(Exit::Usage, "start a worker: DATABASE_URL is not set")
@@ -31,8 +43,14 @@ pub(crate) async fn run(context: &Context, serve: &Serve) -> Result<()> {
     let place = Place::at(&url)?;
     telemetry::database_found(&place.shown());
     let keys = context.keys()?;
+    let start = async {
+        let pool = place.pool(CONNECTIONS, serve.session == Session::Pooled).await?;
+        let host = serve::name(serve);
+        let log = TelemetryLog::choose(&arguments.log(), &place, (&pool, serve.session, &host))?;
+        Service::start(context, serve, (&place, &log), keys.as_ref()).await
+    };
     let service = tokio::select! {
-        started = Service::start(context, serve, &place, keys.as_ref()) => started?,
+        started = start => started?,
         signal = signals.next() => {
             telemetry::stopped_early(signal);
             return Ok(());

@@ -7,10 +7,11 @@
 
 mod event;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use tidings::{
     deliverer::{Answer, BoxFuture, Deliverer, Destination, OpenError, Verdict},
     delivery::Delivery,
@@ -43,7 +44,8 @@ const TIMEOUT: Duration = Duration::from_secs(35);
 
 /// Delivers to the raw log of the pipeline.
 ///
-/// Its subscribers are sinks: they get the telemetry view and never the notification, and need no configuration.
+/// Its subscribers are sinks: they get the telemetry view and never the notification.
+/// What is configured is the [`Config`]; `{}` will do.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -62,6 +64,20 @@ pub struct Raw {
     appender: Arc<dyn Appender>,
     installation: Uuid,
     clock: fn() -> DateTime<Utc>,
+    consent: Arc<BTreeSet<String>>,
+}
+
+/// The configuration of a subscriber of this kind, as it is stored.
+///
+/// ```json
+/// {"consent": ["Analytics"]}
+/// ```
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The categories of consent that it needs, all of them. An event that says nothing about consent passes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub consent: BTreeSet<String>,
 }
 
 impl Raw {
@@ -74,19 +90,19 @@ impl Raw {
         installation: Uuid,
         clock: fn() -> DateTime<Utc>,
     ) -> Self {
-        Self { appender, installation, clock }
+        Self { appender, installation, clock, consent: Arc::default() }
     }
 
     async fn deliver_all(&self, deliveries: &[Delivery]) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(deliveries.len());
         let mut batch = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
-            match event(&delivery.event, self.installation) {
+            match event(&delivery.event, self.installation, &self.consent) {
                 Ok(event) => {
                     batch.push((delivery.event.event_id, event));
                     answers.push(Answer::delivered());
                 }
-                Err(reason) => answers.push(Answer::failed(Verdict::Refused, reason)),
+                Err(answer) => answers.push(answer),
             }
         }
         if let Err(error) = self.append(&batch).await {
@@ -136,12 +152,12 @@ impl Deliverer for Raw {
     }
 
     fn open(&self, subscriber: &Subscriber) -> Result<Box<dyn Destination>, OpenError> {
-        if subscriber.config.as_object().is_none_or(|config| !config.is_empty()) {
+        let Ok(Config { consent }) = Config::deserialize(&subscriber.config) else {
             return Err(OpenError::new(
-                "a subscriber of the kind pipeline has nothing to configure; write {}",
+                "the configuration of the sink cannot be read; write {} or {\"consent\": [\"Analytics\"]}",
             ));
-        }
-        Ok(Box::new(self.clone()))
+        };
+        Ok(Box::new(Self { consent: Arc::new(consent), ..self.clone() }))
     }
 }
 

@@ -7,7 +7,7 @@ mod gear;
 mod outputs;
 mod tally;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
@@ -19,10 +19,11 @@ use self::{
 };
 use crate::{
     Failed, Log, Output, Record, Result, bundle,
-    dedup::Dedup,
+    dedup::{Dedup, Evicted},
     hop::{Step, unbundle::fault},
     identity::Scratch,
     log::Change,
+    metrics::{Counts, Keys, Metrics},
     provenance::Provenance,
     reason::Reason,
     record::Headers,
@@ -41,6 +42,12 @@ pub(crate) struct Refine<L> {
     scratch: Scratch,
     /// The log's time of the batch at hand, or of the last one.
     now: DateTime<Utc>,
+    /// What the open batch counts.
+    counts: Counts,
+    /// Keys that went, of which the ledger does not know yet.
+    evicted: Option<Evicted>,
+    /// Where it is counted, and as which member.
+    metrics: (Arc<Metrics>, usize),
 }
 
 impl<L: Log> Refine<L> {
@@ -52,7 +59,26 @@ impl<L: Log> Refine<L> {
     ) -> Self {
         let dedup = Dedup::new(window, bytes_max);
         let (scratch, now) = (Scratch::default(), DateTime::UNIX_EPOCH);
-        Self { log, gear, dedup, clock, scratch, now }
+        let (counts, evicted, metrics) = (Counts::default(), None, (Arc::default(), 0));
+        Self { log, gear, dedup, clock, scratch, now, counts, evicted, metrics }
+    }
+
+    /// Counts for these metrics, as this member.
+    pub(crate) fn counted(mut self, metrics: Arc<Metrics>, member: usize) -> Self {
+        self.metrics = (metrics, member);
+        self
+    }
+
+    /// Says what is held.
+    fn gauge(&self, now: DateTime<Utc>) {
+        let (metrics, member) = &self.metrics;
+        let keys = Keys {
+            count: self.dedup.keys() as u64,
+            bytes: self.dedup.bytes() as u64,
+            bytes_max: self.dedup.bytes_max() as u64,
+            reach_s: self.dedup.reach(now).as_secs(),
+        };
+        metrics.keep(*member, keys);
     }
 
     /// Takes what is in one record, and adds what is written for it.
@@ -82,7 +108,7 @@ impl<L: Log> Refine<L> {
                 key: record.key.clone(),
                 now: self.now,
                 snapshot: &self.gear.snapshot,
-                levels: &self.gear.levels,
+                rules: &self.gear.rules,
             };
             let before = outputs.len();
             let refined = super::caught(|| {
@@ -132,6 +158,7 @@ impl<L: Log> Step for Refine<L> {
             self.dedup.rebuild(&self.log, &gained, (self.clock)()).await?;
             telemetry::rebuilt(change.gained.len(), self.dedup.keys(), self.dedup.bytes());
         }
+        self.gauge((self.clock)());
         Ok(())
     }
 
@@ -142,13 +169,16 @@ impl<L: Log> Step for Refine<L> {
     fn process(&mut self, records: Vec<Record>) -> Vec<Output> {
         let latest = records.iter().map(|record| record.appended_at).max();
         self.now = latest.map_or(self.now, |latest| latest.max(self.now));
+        self.counts = Counts::default();
+        let mut evicted = self.evicted;
         let mut outputs = Outputs::with_capacity(records.len() * 24);
         for of in records.chunk_by(|a, b| a.partition == b.partition) {
             let mut tally = Tally::default();
             for record in of {
                 self.take(record, &mut tally, &mut outputs);
             }
-            outputs.extend(tally.output(of));
+            tally.add_to(&mut self.counts);
+            outputs.extend(tally.output(of, evicted.take()));
         }
         for (partition, keys) in self.dedup.added() {
             let blobs = keys.chunks(BLOB_KEYS * crate::dedup::KEY_BYTES);
@@ -165,9 +195,13 @@ impl<L: Log> Step for Refine<L> {
 
     fn committed(&mut self) {
         let evicted = self.dedup.committed(self.now);
-        if evicted.keys > 0 {
+        self.metrics.0.count(&self.counts);
+        self.evicted = (evicted.keys > 0).then_some(evicted);
+        if let Some(evicted) = self.evicted {
+            self.metrics.0.evict(evicted);
             telemetry::evicted(evicted);
         }
+        self.gauge(self.now);
     }
 
     fn aborted(&mut self) {

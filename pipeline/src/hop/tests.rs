@@ -22,8 +22,10 @@ use crate::{
 };
 
 mod imported;
+mod metered;
+mod retreat;
 
-const PARTITIONS: i32 = 4;
+pub(crate) const PARTITIONS: i32 = 4;
 const LIMITS: Limits = Limits { records: 3, bytes: 1 << 20 };
 const WINDOW: Duration = Duration::from_hours(72);
 
@@ -55,7 +57,7 @@ fn raw(value: Bytes) -> Output {
     Output { topic: topic::RAW.into(), partition: 1, key: None, headers, value }
 }
 
-fn steps() -> Steps {
+pub(crate) fn steps() -> Steps {
     Steps::compile(&Settings::default(), None).unwrap()
 }
 
@@ -64,18 +66,22 @@ fn fresh_refine(log: &Memory) -> Refine<Memory> {
 }
 
 /// One member of a hop, by hand.
-struct Hand<S> {
+pub(crate) struct Hand<S> {
     member: crate::log::memory::MemoryMember,
-    step: S,
+    pub(crate) step: S,
 }
 
 impl<S: Step> Hand<S> {
-    async fn new(log: &Memory, group: &str, topic: &str, step: S) -> Self {
+    pub(crate) async fn new(log: &Memory, group: &str, topic: &str, step: S) -> Self {
         Self { member: log.join(group, topic).await.unwrap(), step }
     }
 
     /// One turn; whether there was anything to do.
-    async fn turn(&mut self) -> Result<bool> {
+    pub(crate) async fn turn(&mut self) -> Result<bool> {
+        if let Some(Tick { outputs, positions }) = self.step.tick().await? {
+            self.commit(outputs, &positions).await?;
+            return Ok(true);
+        }
         match self.member.next(LIMITS).await? {
             Turn::Idle => Ok(false),
             Turn::Changed(change) => {
@@ -86,16 +92,21 @@ impl<S: Step> Hand<S> {
                 let positions = positions(&records);
                 assert!(self.step.prepare(&records).await?);
                 let outputs = self.step.process(records);
-                match self.member.commit(outputs, &positions).await? {
-                    Outcome::Committed => self.step.committed(),
-                    Outcome::Aborted => self.step.aborted(),
-                }
+                self.commit(outputs, &positions).await?;
                 Ok(true)
             }
         }
     }
 
-    async fn drain(&mut self) {
+    async fn commit(&mut self, outputs: Vec<Output>, positions: &[Position]) -> Result<()> {
+        match self.member.commit(outputs, positions).await? {
+            Outcome::Committed => self.step.committed(),
+            Outcome::Aborted => self.step.aborted(),
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn drain(&mut self) {
         while self.turn().await.unwrap() {}
     }
 }
@@ -117,7 +128,7 @@ pub(crate) fn mids(log: &Memory, topic: &str) -> BTreeMap<String, usize> {
 }
 
 /// The sums of the ledger: received, passed, taken, derived, unique, duplicate, failed by each hop.
-fn sums(log: &Memory) -> [u64; 8] {
+pub(crate) fn sums(log: &Memory) -> [u64; 8] {
     let mut sums = [0; 8];
     for record in log.records(topic::LEDGER) {
         match Entry::read(&record.value).unwrap() {
@@ -128,7 +139,7 @@ fn sums(log: &Memory) -> [u64; 8] {
                     sums[2] += batch.failed;
                 }
             }
-            Entry::Refine { batches, .. } => {
+            Entry::Refine { batches, .. } | Entry::Sessions { batches, .. } => {
                 for batch in batches {
                     assert!(batch.is_balanced(), "{batch:?}");
                     sums[3] += batch.taken;
@@ -204,6 +215,45 @@ async fn device_that_is_hashed_stands_nowhere_beside_the_event() {
     Hand::new(&log, "refine", topic::EVENTS, refine).await.drain().await;
     let [unique] = &log.records(topic::UNIQUE)[..] else { panic!("one event") };
     assert!(!format!("{unique:?}").contains("secret-device"), "{unique:?}");
+    let event = Value::parse(&unique.value).unwrap();
+    assert_eq!(event.at(&["flags", "redacted"]), Some(&Value::Bool(true)));
+}
+
+#[tokio::test]
+async fn who_was_erased_is_counted_and_kept_nowhere() {
+    let log = log().await;
+    let of = |mid: &str, actor: &str, device: &str| {
+        event(mid, device, 1).replace(r#""id":"u""#, &format!(r#""id":"{actor}""#))
+    };
+    let broken = r#"{"mid":"x","actor":{"id":"ada"},"context":{"did":"d3"}}"#.to_owned();
+    let unreadable = r#"{"mid":"y","context":{"did":"d1"},"edata":"\ud800"}"#.to_owned();
+    let events = [
+        of("a", "ada", "d2"),
+        of("b", "bob", "d1"),
+        of("c", "bob", "d2"),
+        of("c", "bob", "d2"),
+        broken,
+        unreadable,
+    ];
+    log.append(vec![batch(&events)]).await.unwrap();
+    Hand::new(&log, "unbundle", topic::RAW, Unbundle::new(PARTITIONS)).await.drain().await;
+    let erased = crate::gate::tombstones::tests::of(&[
+        (crate::gate::Kind::Actor, "ada"),
+        (crate::gate::Kind::Device, "d1"),
+    ]);
+    let rules = crate::gate::Rules::new(crate::level::History::default(), erased);
+    let gear = Gear::new(Arc::new(steps()), None).by(rules);
+    let refine = Refine::new(log.clone(), gear, (WINDOW, usize::MAX), clock);
+    Hand::new(&log, "refine", topic::EVENTS, refine).await.drain().await;
+    assert_eq!(mids(&log, topic::UNIQUE), [("c".to_owned(), 1)].into());
+    assert_eq!(mids(&log, topic::DUPLICATE), [("c".to_owned(), 1)].into());
+    assert!(log.records(topic::FAILED).is_empty(), "{:?}", log.records(topic::FAILED));
+    let ledger = log.records(topic::LEDGER);
+    let filtered = ledger.iter().map(|record| {
+        let Entry::Refine { batches, .. } = Entry::read(&record.value).unwrap() else { return 0 };
+        batches.iter().map(|batch| batch.filtered).sum()
+    });
+    assert_eq!(filtered.sum::<u64>(), 4);
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! The first hop: batches become events by device.
 
+use std::sync::Arc;
+
 use crate::{
     Failed, Output, Record, Result,
     hop::Step,
     ledger::{self, Entry},
     log::Change,
+    metrics::{Counts, Metrics},
     provenance::Provenance,
     reason::Reason,
     telemetry,
@@ -15,12 +18,21 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Unbundle {
     partitions: i32,
+    /// What the open batch counts.
+    counts: Counts,
+    metrics: Arc<Metrics>,
 }
 
 impl Unbundle {
     /// Returns the step for topics of so many partitions.
-    pub(crate) const fn new(partitions: i32) -> Self {
-        Self { partitions }
+    pub(crate) fn new(partitions: i32) -> Self {
+        Self { partitions, counts: Counts::default(), metrics: Arc::default() }
+    }
+
+    /// Counts for these metrics.
+    pub(crate) fn counted(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Takes one batch apart, adds what is written for it, and returns what it counts.
@@ -42,6 +54,17 @@ impl Unbundle {
         outputs.extend(unbundled.failed.iter().map(|failed| failed.output(record.partition)));
         counts
     }
+
+    fn count(&mut self, batch: &ledger::Unbundled) {
+        self.counts.add(&Counts {
+            batches: 1,
+            batches_failed: u64::from(batch.broken_bytes > 0),
+            received: batch.received,
+            passed: batch.passed,
+            unbundle_failed: batch.failed,
+            ..Counts::default()
+        });
+    }
 }
 
 impl Step for Unbundle {
@@ -54,6 +77,7 @@ impl Step for Unbundle {
     }
 
     fn process(&mut self, records: Vec<Record>) -> Vec<Output> {
+        self.counts = Counts::default();
         let mut outputs = Vec::with_capacity(records.len() * 2);
         for of in records.chunk_by(|a, b| a.partition == b.partition) {
             let [first, ..] = of else { continue };
@@ -74,6 +98,9 @@ impl Step for Unbundle {
                     ledger::Unbundled { offset, day, broken_bytes, ..ledger::Unbundled::default() }
                 }));
             }
+            for batch in &batches {
+                self.count(batch);
+            }
             let next = of.last().map_or(first.offset, |last| last.offset) + 1;
             let (partition, first) = (first.partition, first.offset);
             outputs.push(Entry::Unbundle { partition, first, next, batches }.output());
@@ -81,7 +108,9 @@ impl Step for Unbundle {
         outputs
     }
 
-    fn committed(&mut self) {}
+    fn committed(&mut self) {
+        self.metrics.count(&self.counts);
+    }
 
     fn aborted(&mut self) {}
 }

@@ -30,6 +30,23 @@ pub fn device<'a>(event: &Value<'a>, scratch: &mut Scratch) -> Cow<'a, str> {
     found.unwrap_or_else(|| Fingerprint::of(event, scratch).short().into())
 }
 
+/// Whom an event names.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Ids<'a> {
+    /// Who has acted.
+    pub actor: Option<Cow<'a, str>>,
+    /// Its device; the actor where it names none.
+    pub device: Option<Cow<'a, str>>,
+}
+
+/// Returns whom an event names.
+#[must_use]
+pub fn ids<'a>(event: &Value<'a>) -> Ids<'a> {
+    let Some(glance) = event.as_object().map(Glance::of_object) else { return Ids::default() };
+    let actor = glance.actor();
+    Ids { actor, device: glance.device() }
+}
+
 /// Returns the same for the text of an event, in one pass over it unless it names no device.
 ///
 /// # Errors
@@ -72,6 +89,16 @@ impl<'a> Glance<'a> {
         Self { properties: properties.map(|object| Box::new(inner(object))), ..inner(event) }
     }
 
+    fn actor(&self) -> Option<Cow<'a, str>> {
+        match &self.properties {
+            Some(inner) if !self.has_eid && inner.has_eid => {
+                let actor = inner.actor.as_ref().or(self.actor.as_ref());
+                actor.or(self.distinct.as_ref()).cloned()
+            }
+            _ => self.actor.clone(),
+        }
+    }
+
     fn device(self) -> Option<Cow<'a, str>> {
         let found = match self.properties {
             Some(inner) if !self.has_eid && inner.has_eid => {
@@ -85,7 +112,7 @@ impl<'a> Glance<'a> {
 }
 
 /// Returns a device as it stands: one that is too long for a key, or cannot be stored as a text, by its hash.
-fn fit(device: Cow<'_, str>) -> Cow<'_, str> {
+pub(crate) fn fit(device: Cow<'_, str>) -> Cow<'_, str> {
     if device.len() <= DEVICE_BYTES_MAX && !device.contains('\0') {
         return device;
     }

@@ -9,8 +9,9 @@ use sqlx::PgConnection;
 use super::Entry;
 use crate::{
     Result,
+    dedup::Evicted,
     provenance::Source,
-    store::{self, DayRow},
+    store::{self, DayRow, EvictedRow},
 };
 
 /// How many records of the ledger are read at a time.
@@ -161,6 +162,18 @@ pub async fn of_day(conn: &mut PgConnection, day: NaiveDate) -> Result<Account> 
     Ok(Account::of(day, &store::read_days(conn, day, day).await?))
 }
 
+/// Returns how many keys of dedup went before their time since then, and how far back duplicates were still known at the
+/// worst; nothing where none went.
+///
+/// # Errors
+///
+/// A database that does not answer.
+pub async fn evicted(conn: &mut PgConnection, since: DateTime<Utc>) -> Result<Option<Evicted>> {
+    let EvictedRow { keys, reaches_s } = store::read_evicted(conn, since).await?;
+    let whole = |number: Option<i64>| u64::try_from(number.unwrap_or_default()).unwrap_or_default();
+    Ok(keys.map(|keys| Evicted { keys: whole(Some(keys)), reaches_s: whole(reaches_s) }))
+}
+
 /// Returns the account of each batch of a day, by its place in the raw log.
 ///
 /// It reads the ledger of that day and a week more, and holds some hundred bytes for each batch. The batches are those
@@ -203,7 +216,7 @@ fn add(batches: &mut BTreeMap<Source, BatchAccount>, entry: &Entry, day: i32) {
                 batch.broken_bytes += one.broken_bytes;
             }
         }
-        Entry::Refine { batches: of, .. } => {
+        Entry::Refine { batches: of, .. } | Entry::Sessions { batches: of, .. } => {
             for one in of.iter().filter(|one| one.day == day) {
                 let source = Source { partition: one.partition, offset: one.offset };
                 let batch = batches.entry(source).or_default();
@@ -268,8 +281,13 @@ mod tests {
         let one =
             Refined { partition: 2, offset: 9, day: 7, taken: 2, unique: 2, ..Refined::default() };
         let of_another_day = Refined { day: 8, ..one };
-        let entry =
-            Entry::Refine { partition: 5, first: 0, next: 1, batches: vec![one, of_another_day] };
+        let entry = Entry::Refine {
+            partition: 5,
+            first: 0,
+            next: 1,
+            batches: vec![one, of_another_day],
+            evicted: None,
+        };
         add(&mut batches, &entry, 7);
         assert_eq!((batches[&source].pending(), batches[&source].is_balanced()), (1, true));
         add(&mut batches, &entry, 7);

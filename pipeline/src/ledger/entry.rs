@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    dedup::Evicted,
     record::{Headers, Output},
     topic,
 };
@@ -37,6 +38,20 @@ pub enum Entry {
         /// The offset that is read next.
         next: i64,
         /// What became of the events of each batch, as far as they were in these records.
+        batches: Vec<Refined>,
+        /// Keys of dedup that went before their time since the entry before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evicted: Option<Evicted>,
+    },
+    /// Sessions that were over, and of which summaries were made.
+    Sessions {
+        /// The partition of the unique events.
+        partition: i32,
+        /// The first offset that was read.
+        first: i64,
+        /// The offset that is read next; the first one where a clock has said that they were over.
+        next: i64,
+        /// How many summaries were made, by the batch of the session's last event.
         batches: Vec<Refined>,
     },
     /// What a sink has taken.
@@ -124,6 +139,7 @@ impl Entry {
     pub fn output(&self) -> Output {
         let (Self::Unbundle { partition, .. }
         | Self::Refine { partition, .. }
+        | Self::Sessions { partition, .. }
         | Self::Sink { partition, .. }) = self;
         Output {
             topic: topic::LEDGER.into(),
@@ -132,6 +148,16 @@ impl Entry {
             headers: Headers::new(),
             // Numbers and names can always be written.
             value: serde_json::to_vec(self).map(Bytes::from).unwrap_or_default(),
+        }
+    }
+
+    /// Returns whether it counts nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        match self {
+            Self::Unbundle { batches, .. } => batches.is_empty(),
+            Self::Refine { batches, .. } | Self::Sessions { batches, .. } => batches.is_empty(),
+            Self::Sink { days, .. } => days.is_empty(),
         }
     }
 
@@ -274,8 +300,12 @@ mod tests {
                 r#"{"step":"unbundle","partition":3,"first":7,"next":8,"batches":[[7,20000,20,19,1,0]]}"#,
             ),
             (
-                Entry::Refine { partition, first, next, batches: vec![refined] },
+                Entry::Refine { partition, first, next, batches: vec![refined], evicted: None },
                 r#"{"step":"refine","partition":3,"first":7,"next":8,"batches":[[3,7,20000,19,2,15,3,2,1,1]]}"#,
+            ),
+            (
+                Entry::Sessions { partition, first, next, batches: vec![refined] },
+                r#"{"step":"sessions","partition":3,"first":7,"next":8,"batches":[[3,7,20000,19,2,15,3,2,1,1]]}"#,
             ),
             (
                 Entry::Sink { sink: "files".to_owned(), partition, first, next, days: vec![sunk] },

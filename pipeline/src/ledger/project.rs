@@ -1,6 +1,10 @@
 //! Adds the ledger up in Postgres.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, TimeDelta};
 use serde_json::json;
@@ -11,7 +15,8 @@ use super::{Entry, Refined, Sunk, Unbundled};
 use crate::{
     Error, Log, Result,
     hop::{self, Retreat},
-    log::{Limits, Member, Turn},
+    log::{Limits, Member, Outcome, Turn},
+    metrics::Group,
     record::Record,
     store::{self, Projection},
     telemetry, topic,
@@ -32,14 +37,18 @@ const GROUP: &str = "ledger";
 pub(crate) async fn run<L: Log>(
     log: &L,
     pool: &PgPool,
+    meter: &Arc<Group>,
     shutdown: &CancellationToken,
 ) -> Result<()> {
     let mut retreat = Retreat::default();
     while !shutdown.is_cancelled() {
-        let mut commits = 0;
-        match follow(log, pool, &mut commits, shutdown).await {
+        let before = meter.commits();
+        match follow(log, pool, meter, shutdown).await {
             Ok(()) => break,
-            Err(error) => retreat.after(GROUP, error, commits, shutdown).await?,
+            Err(error) => {
+                meter.restarted();
+                retreat.after(GROUP, error, meter.commits() - before, shutdown).await?;
+            }
         }
     }
     Ok(())
@@ -48,16 +57,28 @@ pub(crate) async fn run<L: Log>(
 async fn follow<L: Log>(
     log: &L,
     pool: &PgPool,
-    commits: &mut u64,
+    meter: &Arc<Group>,
     shutdown: &CancellationToken,
 ) -> Result<()> {
     let id = log.id().await?;
     let mut member = log.join(GROUP, topic::LEDGER).await?;
+    let mut seat = meter.seat();
     while !shutdown.is_cancelled() {
-        let Turn::Records(records) = member.next(LIMITS).await? else { continue };
+        let records = match member.next(LIMITS).await? {
+            Turn::Idle => continue,
+            Turn::Changed(change) => {
+                seat.changed(&change);
+                continue;
+            }
+            Turn::Records(records) => records,
+        };
         project(&id, pool, &records).await?;
-        member.commit(Vec::new(), &hop::positions(&records)).await?;
-        *commits += 1;
+        let begun = Instant::now();
+        match member.commit(Vec::new(), &hop::positions(&records)).await? {
+            Outcome::Committed => meter.committed(records.len() as u64, begun.elapsed()),
+            // They come again, and change nothing.
+            Outcome::Aborted => meter.aborted(),
+        }
     }
     member.leave().await;
     Ok(())
@@ -106,12 +127,15 @@ fn add(projection: &mut Projection, record: &Record, entry: &Entry) {
     let place = projection.offsets.len();
     let sums = match entry {
         Entry::Unbundle { batches, .. } => by_day(batches, |batch| batch.day, sum_unbundled),
-        Entry::Refine { batches, .. } => by_day(batches, |batch| batch.day, sum_refined),
+        Entry::Refine { batches, .. } | Entry::Sessions { batches, .. } => {
+            by_day(batches, |batch| batch.day, sum_refined)
+        }
         Entry::Sink { days, .. } => by_day(days, |of| of.day, sum_sunk),
     };
     let (step, sink) = match entry {
         Entry::Unbundle { .. } => ("unbundle", ""),
-        Entry::Refine { .. } => ("refine", ""),
+        // A part of the second step, in another group.
+        Entry::Refine { .. } | Entry::Sessions { .. } => ("refine", ""),
         Entry::Sink { sink, .. } => ("sink", sink.as_str()),
     };
     for (day, counts) in sums {

@@ -115,6 +115,7 @@ pub async fn log<S: Subject>(subject: &S) -> Result<(), Failure> {
     timely("large records", writes::check_large(log)).await?;
     timely("readers", readers::check_starts(log)).await?;
     timely("ends of readers", readers::check_end(log)).await?;
+    timely("times of positions", readers::check_times(log)).await?;
     timely("limits", members::check_limits(log)).await?;
     timely("idle members", members::check_idle(log)).await?;
     timely("commits", members::check_commit(log)).await?;

@@ -14,6 +14,7 @@ mod appender;
 mod batch;
 mod context;
 mod fault;
+mod head;
 mod member;
 mod membership;
 mod outgoing;
@@ -28,13 +29,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use chrono::{DateTime, Utc};
 use rdkafka::config::RDKafkaLogLevel;
 use uuid::Uuid;
 
-pub(crate) use self::fault::is_transient;
 use self::{appender::Appender, settings::Settings, topics::Topics};
+pub(crate) use self::{context::Troubles, fault::is_transient};
 pub use self::{member::KafkaMember, reader::KafkaReader};
-use super::{Bounds, Log, Start};
+use super::{Bounds, Log, Position, Start};
 use crate::{Error, Result, record::Output, topic::Spec};
 
 /// A log on Kafka; clones share their connections.
@@ -183,6 +185,20 @@ impl Log for Kafka {
 
     async fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>> {
         self.shared.topics.committed(group, topic).await
+    }
+
+    async fn members(&self, group: &str, _: &str) -> Result<usize> {
+        self.shared.topics.members(group).await
+    }
+
+    async fn taken_at(
+        &self,
+        topic: &str,
+        positions: &[Position],
+    ) -> Result<Vec<Option<DateTime<Utc>>>> {
+        let found = self.shared.topics.find(topic).await?;
+        let (settings, positions) = (self.shared.settings.clone(), positions.to_vec());
+        topics::blocking(move || head::taken_at(&settings, &found.name, &positions)).await
     }
 }
 

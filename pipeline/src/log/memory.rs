@@ -226,6 +226,12 @@ impl Log for Memory {
         let position = |partition| group.and_then(|group| group.positions.get(&partition).copied());
         Ok((0..).take(partitions).map(position).collect())
     }
+
+    async fn members(&self, group: &str, topic: &str) -> Result<usize> {
+        let state = self.shared.lock();
+        let group = state.groups.get(&(group.to_owned(), topic.to_owned()));
+        Ok(group.map_or(0, |group| group.members.len()))
+    }
 }
 
 impl MemoryMember {

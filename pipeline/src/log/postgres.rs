@@ -233,6 +233,11 @@ impl Log for Postgres {
         let offsets = store::list_offsets(&self.shared.sessions, &group, &name).await?;
         if offsets.is_empty() { Err(missing(topic, 0)) } else { Ok(offsets) }
     }
+
+    async fn members(&self, group: &str, topic: &str) -> Result<usize> {
+        let (group, name) = (self.name(group), self.name(topic));
+        store::count_members(&self.shared.sessions, &group, &name).await
+    }
 }
 
 impl fmt::Debug for Postgres {

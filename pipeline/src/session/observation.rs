@@ -15,7 +15,7 @@ const DERIVED: &str = "ME_";
 /// Kinds that tell of a page that is being left, or was.
 const BEHIND: [&str; 2] = ["END", "SUMMARY"];
 
-/// Whose session it is: a hash of device, channel and producer.
+/// Whose session it is: a hash of device, channel and producer, and of the channel whose key it was sent with.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Who(pub(super) [u8; 16]);
 
@@ -24,6 +24,14 @@ pub(super) struct Who(pub(super) [u8; 16]);
 pub(super) struct Observation<'e> {
     pub(super) who: Who,
     pub(super) ets: i64,
+    /// When the relay took it.
+    pub(super) syncts: i64,
+    /// Where it came from, as it stands in its metadata: partition, offset and place in the batch.
+    pub(super) source: &'e str,
+    /// Its document id.
+    pub(super) id: &'e str,
+    /// The channel of the key that it was sent with.
+    pub(super) sender: &'e str,
     pub(super) eid: &'e str,
     pub(super) device: &'e str,
     pub(super) channel: &'e str,
@@ -58,6 +66,7 @@ impl<'e> Observation<'e> {
         let device = text(&["context", "did"]).or_else(|| text(&["actor", "id"]))?;
         let channel = text(&["context", "channel"]).unwrap_or_default();
         let pdata = text(&["context", "pdata", "id"]).unwrap_or_default();
+        let sender = text(&["metadata", "channel"]).unwrap_or_default();
         let kind = text(&["edata", "type"]).unwrap_or_default();
         let url = || text(&["edata", "url"]).map(stripped);
         let page = text(&["edata", "pageid"]).map(Cow::Borrowed).or_else(url);
@@ -70,8 +79,12 @@ impl<'e> Observation<'e> {
         });
         let app = ["app", "session"].contains(&kind);
         Some(Self {
-            who: Who::of([device, channel, pdata]),
+            who: Who::of([device, channel, pdata, sender]),
             ets: event.get("ets").and_then(whole)?,
+            syncts: event.get("syncts").and_then(Value::as_i64).unwrap_or_default(),
+            source: text(&["metadata", "source"]).unwrap_or_default(),
+            id: text(&["metadata", "id"]).unwrap_or_default(),
+            sender,
             eid,
             device,
             channel,
@@ -86,7 +99,7 @@ impl<'e> Observation<'e> {
 }
 
 impl Who {
-    fn of(parts: [&str; 3]) -> Self {
+    fn of(parts: [&str; 4]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
             hash.update(part.len().to_be_bytes());

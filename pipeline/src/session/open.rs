@@ -14,6 +14,16 @@ pub(super) struct Open {
     pub(super) device: Box<str>,
     pub(super) channel: Box<str>,
     pub(super) pdata: Box<str>,
+    /// The channel of the key that it was sent with.
+    pub(super) sender: Box<str>,
+    /// The document id of the event that came first, which is in no other session.
+    pub(super) first: Box<str>,
+    /// Where the last event that came is from.
+    pub(super) source: Box<str>,
+    /// When the relay took that one.
+    pub(super) syncts: i64,
+    /// When the relay took the earliest.
+    pub(super) since: i64,
     /// Of its first event that has one.
     pub(super) actor: Option<Value<'static>>,
     /// The log's time of the last event that came.
@@ -36,6 +46,11 @@ impl Open {
             device: cut(observation.device).into(),
             channel: cut(observation.channel).into(),
             pdata: cut(observation.pdata).into(),
+            sender: cut(observation.sender).into(),
+            first: cut(observation.id).into(),
+            source: cut(observation.source).into(),
+            syncts: observation.syncts,
+            since: observation.syncts,
             actor: None,
             touched_at,
             start: observation.ets,
@@ -58,6 +73,11 @@ impl Open {
     ///
     /// One that is older than another that came before counts, and adds no time: how that was spent is settled.
     pub(super) fn join(&mut self, observation: &Observation<'_>, settings: &Settings) {
+        if *self.source != *observation.source {
+            self.source = cut(observation.source).into();
+        }
+        self.syncts = observation.syncts;
+        self.since = self.since.min(observation.syncts);
         let passed = observation.ets.saturating_sub(self.end);
         if passed > 0 && passed <= settings.idle_ms() && !self.away {
             self.spent_ms = self.spent_ms.saturating_add(passed);

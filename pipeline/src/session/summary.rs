@@ -9,20 +9,59 @@ use super::{
     open::Open,
     tally::{Line, Tally},
 };
-use crate::value::{Object, Value};
+use crate::{
+    enrich,
+    identity::{self, Fingerprint},
+    provenance::Source,
+    value::{Object, Value},
+};
 
 /// The kind of a summary.
 pub const KIND: &str = "ME_SESSION_SUMMARY";
 
-/// Returns the event that summarises a session; `cut` if there was no room to wait for its end.
+/// A session that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closed {
+    /// Its summary, as it stands in `telemetry.unique`.
+    pub event: Value<'static>,
+    /// The batch of the last event that came.
+    pub source: Source,
+    /// When the relay took that one, in milliseconds since 1970; the summary's own `syncts`.
+    pub syncts: i64,
+    /// When the relay took the earliest event.
+    pub since: i64,
+    /// The channel of the key that its events were sent with.
+    pub channel: String,
+}
+
+/// Returns what is said of a session; `cut` if there was no room to wait for its end.
 ///
-/// Its id is made of whose it is and when it began, so that a second run says it again under the same one.
-pub(super) fn of(session: &Open, cut: bool) -> Value<'static> {
+/// Its id is made of whose it is, when it began and the event that came first, so that a second run says it again under
+/// the same one.
+/// It is of the batch of its last event, and was taken when that was, whenever it is closed.
+pub(super) fn of(session: &Open, cut: bool) -> Closed {
+    let (partition, offset) = session.source.split_once('/').unwrap_or_default();
+    let offset = offset.split('/').next().unwrap_or_default();
+    let source = Source {
+        partition: partition.parse().unwrap_or_default(),
+        offset: offset.parse().unwrap_or_default(),
+    };
+    Closed {
+        event: event(session, cut),
+        source,
+        syncts: session.syncts,
+        since: session.since,
+        channel: session.sender.to_string(),
+    }
+}
+
+fn event(session: &Open, cut: bool) -> Value<'static> {
+    let mid = mid(session);
     let mut event = Object::new();
     event.set("eid", KIND);
     event.set("ets", session.end);
     event.set("ver", "3.0");
-    event.set("mid", mid(session));
+    event.set("mid", mid.clone());
     event.set("actor", session.actor.clone().unwrap_or_else(|| Value::Object(Object::new())));
     let mut context = Object::new();
     context.set("channel", session.channel.to_string());
@@ -31,6 +70,17 @@ pub(super) fn of(session: &Open, cut: bool) -> Value<'static> {
     context.set("did", session.device.to_string());
     event.set("context", context);
     event.set("edata", edata(session, cut));
+    let timestamp = enrich::timestamp(session.end).or_else(|| enrich::timestamp(session.syncts));
+    event.set("@timestamp", timestamp.unwrap_or_default());
+    event.set("syncts", session.syncts);
+    let mut metadata = Object::new();
+    // By its id alone: whatever it says, it is one document.
+    metadata.set("id", identity::document_id(&mid, &session.device, &Fingerprint([0; 32])));
+    metadata.set("source", session.source.to_string());
+    if !session.sender.is_empty() {
+        metadata.set("channel", session.sender.to_string());
+    }
+    event.set("metadata", metadata);
     Value::Object(event)
 }
 
@@ -38,6 +88,8 @@ fn mid(session: &Open) -> String {
     let mut hash = Sha256::new();
     hash.update(session.who.0);
     hash.update(session.start.to_be_bytes());
+    // Of two sessions that begin at one moment, the second has come late.
+    hash.update(&*session.first);
     let digest = hash.finalize();
     let hex = |byte: &u8| {
         [byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16).unwrap_or('0'))

@@ -28,7 +28,11 @@ fn sent(eid: &str, at: i64, taken: i64, edata: &str) -> String {
 fn observe(sessions: &mut Sessions, offset: i64, text: &str) -> Vec<Value<'static>> {
     let mut closed = Vec::new();
     sessions.observe(&Value::parse(text.as_bytes()).unwrap(), offset, &mut closed);
-    closed
+    summaries(closed)
+}
+
+fn summaries(closed: Vec<Closed>) -> Vec<Value<'static>> {
+    closed.into_iter().map(|closed| closed.event).collect()
 }
 
 /// Returns the summaries of all events, the last ones closed by a record long after.
@@ -38,8 +42,10 @@ fn run(events: &[String]) -> Vec<Value<'static>> {
     for (offset, text) in (0..).zip(events) {
         closed.extend(observe(&mut sessions, offset, text));
     }
-    sessions.advance(T + 1000 * 60 * MINUTE, &mut closed);
+    let mut last = Vec::new();
+    sessions.advance(T + 1000 * 60 * MINUTE, &mut last);
     assert!(sessions.is_empty() && sessions.by_who.is_empty() && sessions.spells.is_empty());
+    closed.extend(summaries(last));
     closed
 }
 
@@ -70,8 +76,10 @@ fn session_is_summed_up_with_the_measures_of_sunbird() {
     let text = String::from_utf8(closed[0].to_bytes()).unwrap();
     let mid = closed[0].get("mid").and_then(Value::as_str).unwrap();
     assert_eq!(mid.len(), KIND.len() + 33);
-    let expected = r#"{"eid":"ME_SESSION_SUMMARY","ets":1790000130000,"ver":"3.0","mid":"MID","actor":{"id":"u","type":"User"},"context":{"channel":"c","pdata":{"id":"p"},"env":"session","did":"d"},"edata":{"type":"session","start_time":1790000000000,"end_time":1790000130000,"time_spent":130.0,"time_diff":130.0,"interact_events_count":2,"interact_events_per_min":0.92,"page_summary":[{"id":"home","time_spent":60.0,"visit_count":1},{"id":"book","time_spent":60.0,"visit_count":1}],"section_summary":[{"type":"app","id":"","time_spent":130.0,"visit_count":1}],"env_summary":[{"env":"home","time_spent":130.0,"visit_count":1}],"events_summary":[{"id":"START","count":1},{"id":"IMPRESSION","count":2},{"id":"INTERACT","count":2}]}}"#;
-    assert_eq!(text, expected.replace("MID", mid));
+    let expected = r#"{"eid":"ME_SESSION_SUMMARY","ets":1790000130000,"ver":"3.0","mid":"MID","actor":{"id":"u","type":"User"},"context":{"channel":"c","pdata":{"id":"p"},"env":"session","did":"d"},"edata":{"type":"session","start_time":1790000000000,"end_time":1790000130000,"time_spent":130.0,"time_diff":130.0,"interact_events_count":2,"interact_events_per_min":0.92,"page_summary":[{"id":"home","time_spent":60.0,"visit_count":1},{"id":"book","time_spent":60.0,"visit_count":1}],"section_summary":[{"type":"app","id":"","time_spent":130.0,"visit_count":1}],"env_summary":[{"env":"home","time_spent":130.0,"visit_count":1}],"events_summary":[{"id":"START","count":1},{"id":"IMPRESSION","count":2},{"id":"INTERACT","count":2}]},"@timestamp":"2026-09-21T14:15:30.000Z","syncts":1790000130000,"metadata":{"id":"ID","source":""}}"#;
+    let id = closed[0].at(&["metadata", "id"]).and_then(Value::as_str).unwrap();
+    assert_eq!(id.len(), 40);
+    assert_eq!(text, expected.replace("MID", mid).replace("ID\"", &format!("{id}\"")));
 }
 
 #[test]

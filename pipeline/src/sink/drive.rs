@@ -11,8 +11,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
 use chrono::NaiveDate;
@@ -23,11 +23,12 @@ use super::{
     event::{self, Event},
     hooks::{Counts, Days, Hooks, Tally},
     metrics::Metrics,
-    patience,
 };
 use crate::{
     Log, Result,
+    hop::Retreat,
     log::{Change, Limits, Member, Outcome, Position, Turn},
+    metrics::Seat,
     reason::Reason,
     record::{Output, Record},
     telemetry, topic,
@@ -105,6 +106,7 @@ impl Verdicts {
 struct Flight {
     /// Where each of its partitions is read on after it; those that were lost are gone.
     positions: BTreeMap<i32, i64>,
+    records: u64,
     lost: BTreeSet<i32>,
     task: AbortOnDropHandle<Verdicts>,
     landed: Option<Verdicts>,
@@ -122,29 +124,23 @@ pub(super) async fn run<L: Log, T: Target>(
     shutdown: &CancellationToken,
 ) -> Result<()> {
     let group = format!("sink.{}", target.name());
-    for attempt in 1.. {
-        let member = log.join(&group, topic::UNIQUE).await;
-        let ended = match member {
-            Ok(member) => {
-                let drive = Drive {
-                    member,
-                    target: Arc::clone(&target),
-                    hooks: Arc::clone(&hooks),
-                    flights: VecDeque::new(),
-                };
-                drive.serve(shutdown).await
-            }
-            Err(error) => Err(error),
+    let (mut retreat, commits) = (Retreat::default(), &target.metrics().commits);
+    while !shutdown.is_cancelled() {
+        let before = commits.load(Ordering::Relaxed);
+        let served = async {
+            let member = log.join(&group, topic::UNIQUE).await?;
+            let (target, hooks) = (Arc::clone(&target), Arc::clone(&hooks));
+            let seat = target.metrics().group.seat();
+            let drive = Drive { member, target, hooks, flights: VecDeque::new(), seat };
+            drive.serve(shutdown).await
         };
-        match ended {
-            Err(error) if error.is_transient() => {
-                let pause = patience::pause(attempt.min(6), None, u64::from(attempt));
-                telemetry::sink_rejoins(target.name(), &error, pause);
-                if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-                    return Ok(());
-                }
+        match served.await {
+            Ok(()) => break,
+            Err(error) => {
+                target.metrics().group.restarted();
+                let commits = commits.load(Ordering::Relaxed) - before;
+                retreat.after(&group, error, commits, shutdown).await?;
             }
-            ended => return ended,
         }
     }
     Ok(())
@@ -155,6 +151,7 @@ struct Drive<M, T> {
     target: Arc<T>,
     hooks: Arc<dyn Hooks>,
     flights: VecDeque<Flight>,
+    seat: Seat,
 }
 
 impl<M: Member, T: Target> Drive<M, T> {
@@ -186,26 +183,32 @@ impl<M: Member, T: Target> Drive<M, T> {
 
     async fn turn(&mut self, limits: Limits) -> Result<()> {
         match self.member.next(limits).await? {
-            Turn::Changed(Change { lost, .. }) => {
+            Turn::Changed(change) => {
+                self.seat.changed(&change);
+                let Change { lost, .. } = change;
                 for flight in &mut self.flights {
                     flight.positions.retain(|partition, _| !lost.contains(partition));
                     flight.lost.extend(&lost);
                 }
             }
-            Turn::Records(records) => self.take_off(records),
+            Turn::Records(records) => {
+                self.hooks.refresh().await?;
+                self.take_off(records);
+            }
             Turn::Idle => {}
         }
         Ok(())
     }
 
     fn take_off(&mut self, records: Vec<Record>) {
-        let mut positions = BTreeMap::new();
+        let (mut positions, count) = (BTreeMap::new(), records.len() as u64);
         for record in &records {
             positions.insert(record.partition, record.offset + 1);
         }
         let (target, hooks) = (Arc::clone(&self.target), Arc::clone(&self.hooks));
         let task = AbortOnDropHandle::new(tokio::spawn(fly(target, hooks, records)));
-        self.flights.push_back(Flight { positions, lost: BTreeSet::new(), task, landed: None });
+        let (records, lost) = (count, BTreeSet::new());
+        self.flights.push_back(Flight { positions, records, lost, task, landed: None });
     }
 
     /// Waits until the first flight has landed.
@@ -224,15 +227,14 @@ impl<M: Member, T: Target> Drive<M, T> {
     /// Commits what has landed, in order.
     async fn commit(&mut self) -> Result<()> {
         let (mut positions, mut days, mut outputs) = (BTreeMap::new(), Days::new(), Vec::new());
-        let mut rejected = 0;
+        let (mut rejected, mut records) = (0, 0);
         while let Some(front) = self.flights.front()
             && (front.landed.is_some() || front.task.is_finished())
         {
             self.land().await;
-            let Some(Flight { positions: theirs, lost, landed, .. }) = self.flights.pop_front()
-            else {
-                break;
-            };
+            let Some(flight) = self.flights.pop_front() else { break };
+            let Flight { positions: theirs, lost, landed, .. } = flight;
+            records += flight.records;
             let landed = landed.unwrap_or_default();
             for ((partition, day), counts) in landed.counts {
                 if !lost.contains(&partition) {
@@ -251,12 +253,17 @@ impl<M: Member, T: Target> Drive<M, T> {
         let positions: Vec<_> = positions.into_iter().map(at).collect();
         let sink = self.target.name();
         outputs.extend(self.hooks.account(&Tally { sink, positions: &positions, days: &days }));
+        let (metrics, begun) = (self.target.metrics(), Instant::now());
         match self.member.commit(outputs, &positions).await? {
             Outcome::Committed => {
-                Metrics::add(&self.target.metrics().commits, 1);
+                Metrics::add(&metrics.commits, 1);
+                metrics.group.committed(records, begun.elapsed());
                 telemetry::sink_committed(sink, &positions, rejected);
             }
-            Outcome::Aborted => self.flights.clear(),
+            Outcome::Aborted => {
+                metrics.group.aborted();
+                self.flights.clear();
+            }
         }
         Ok(())
     }
@@ -277,8 +284,10 @@ async fn fly<T: Target>(target: Arc<T>, hooks: Arc<dyn Hooks>, records: Vec<Reco
             }
         }
     }
+    let begun = Instant::now();
     verdicts.extend(target.decide(events).await);
     let (metrics, sum) = (target.metrics(), verdicts.sum());
+    metrics.flush.add(begun.elapsed());
     let counters = [
         (&metrics.stored, sum.stored),
         (&metrics.already_there, sum.already_there),
@@ -286,7 +295,7 @@ async fn fly<T: Target>(target: Arc<T>, hooks: Arc<dyn Hooks>, records: Vec<Reco
         (&metrics.filtered, sum.filtered),
     ];
     for (counter, count) in counters {
-        counter.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+        counter.fetch_add(count, Ordering::Relaxed);
     }
     if let Some(first) = verdicts.rejected.first() {
         let reasons = first.headers.get("reasons").unwrap_or_default();
@@ -298,7 +307,13 @@ async fn fly<T: Target>(target: Arc<T>, hooks: Arc<dyn Hooks>, records: Vec<Reco
 }
 
 impl Verdicts {
-    fn sum(&self) -> Counts {
+    /// Returns what was rejected, as records of the topic of failed events.
+    pub(super) fn rejected(&self) -> &[Output] {
+        &self.rejected
+    }
+
+    /// Returns the sum of all counts.
+    pub(super) fn sum(&self) -> Counts {
         let mut sum = Counts::default();
         for counts in self.counts.values() {
             sum += *counts;

@@ -7,11 +7,10 @@ use chrono::{DateTime, Datelike, NaiveDate};
 use serde::Deserialize;
 
 use crate::{
-    Profile,
+    Failed, Profile, Stage,
     provenance::{Format, Provenance},
     reason::Reason,
     record::{Output, Record},
-    topic,
 };
 
 /// The longest document id: what search engines take is 512 bytes.
@@ -99,21 +98,26 @@ fn day(syncts: i64) -> Option<NaiveDate> {
 /// Returns what is written about a record that a sink rejected: its bytes, where they came from, and why.
 pub(super) fn rejected(sink: &str, record: &Record, reason: &Reason) -> Output {
     let origin = serde_json::from_slice::<Origin>(&record.value).ok().and_then(Origin::split);
-    let (provenance, index) = origin.unzip();
-    let mut headers = provenance.map(|provenance| provenance.headers()).unwrap_or_default();
-    headers.push("stage", "sink");
-    headers.push("sink", sink);
-    if let Some(index) = index {
-        headers.push("index", index);
-    }
-    headers.push("reasons", serde_json::to_string(&[reason]).unwrap_or_default());
-    let (partition, key, value) = (record.partition, record.key.clone(), record.value.clone());
-    Output { topic: topic::FAILED.into(), partition, key, headers, value }
+    let (provenance, index) = match origin {
+        Some((provenance, index)) => (provenance, Some(index)),
+        None => (Provenance::unknown(record.appended_at), None),
+    };
+    let device = record.key.as_ref().map(|key| String::from_utf8_lossy(key).into_owned());
+    let failed = Failed {
+        provenance,
+        stage: Stage::Sink,
+        sink: Some(sink.to_owned()),
+        index,
+        device,
+        reasons: vec![reason.clone()],
+        bytes: record.value.clone(),
+    };
+    failed.output(record.partition)
 }
 
 impl Origin {
     /// Returns the provenance of the event's batch, and its index in it.
-    fn split(self) -> Option<(Provenance, String)> {
+    fn split(self) -> Option<(Provenance, u32)> {
         let Metadata { source, channel, profile, message_id, sender, importer } = self.metadata;
         let (source, index) = source.rsplit_once('/')?;
         let provenance = Provenance {
@@ -129,7 +133,7 @@ impl Origin {
             batch_ets: None,
             importer,
         };
-        Some((provenance, index.to_owned()))
+        Some((provenance, index.parse().ok()?))
     }
 }
 
@@ -138,7 +142,7 @@ mod tests {
     use chrono::Utc;
 
     use super::*;
-    use crate::record::Headers;
+    use crate::{provenance::Source, record::Headers, topic};
 
     fn record(value: &'static str) -> Record {
         Record {
@@ -194,8 +198,18 @@ mod tests {
         let wanted = r#"[{"path":"$","code":"mapper_parsing_exception","message":"no"}]"#;
         assert_eq!((header("source"), header("reasons")), ("3/1045", wanted));
         assert_eq!((header("profile"), header("x-device-id")), ("digit", "s"));
+    }
 
+    #[test]
+    fn what_says_nothing_of_its_batch_is_found_among_what_failed() {
+        // It was written without a source, and what has none is not listed.
+        let reason = Reason::new("$", "unreadable", "no");
         let bare = rejected("os", &record("no json"), &reason);
-        assert_eq!((bare.headers.get("source"), bare.headers.get("stage")), (None, Some("sink")));
+        let Output { partition, key, headers, value, .. } = bare;
+        let written = Record { partition, key, headers, value, ..record("") };
+        let failed = Failed::read(&written).unwrap();
+        assert_eq!((failed.stage, failed.sink.as_deref()), (Stage::Sink, Some("os")));
+        assert_eq!((failed.provenance.source, failed.index), (Source::UNKNOWN, None));
+        assert_eq!((failed.device.as_deref(), &failed.bytes[..]), (Some("d1"), &b"no json"[..]));
     }
 }

@@ -7,12 +7,16 @@
 //! one is uploaded, all of it.
 
 mod codec;
+mod decode;
+mod erase;
 mod event;
 mod filing;
 mod http;
 mod manifest;
 mod open;
 pub(crate) mod plan;
+mod replace;
+mod resend;
 mod roll;
 mod session;
 mod spool;
@@ -34,14 +38,20 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::target::is_transient;
 pub use self::{
     codec::{BadCodec, Codec, GZIP_LEVEL, ZSTD_LEVEL},
+    erase::Erased,
+    resend::{Refused, Resent},
     roll::Roll,
     target::{Conditional, Retry, Store},
 };
 use self::{filing::Filing, session::Session};
-use crate::{Log, Result, ledger::Sunk, store, telemetry, topic};
-
-/// How long a sink that was interrupted waits before it begins again.
-const PAUSE: Duration = Duration::from_secs(2);
+use super::hooks::Hooks;
+use crate::{
+    Error, Log, Result,
+    hop::Retreat,
+    ledger::Sunk,
+    metrics::{Group, Histogram},
+    store, telemetry, topic,
+};
 
 /// What a sink of files is to do.
 #[derive(Clone, Debug)]
@@ -67,8 +77,12 @@ pub struct Metrics {
     pub committed: AtomicU64,
     /// Events in files, those counted whose position is committed.
     pub stored: AtomicU64,
+    /// Events that were in files already, of commits that had not taken effect.
+    pub already_there: AtomicU64,
     /// Records that were no events, and are in `telemetry.failed`.
     pub rejected: AtomicU64,
+    /// Events that may not be in files.
+    pub filtered: AtomicU64,
     /// Bytes of the values of records taken.
     pub bytes_in: AtomicU64,
     /// Bytes of files put.
@@ -77,8 +91,16 @@ pub struct Metrics {
     pub files: AtomicU64,
     /// Files that were there already, the same.
     pub files_found: AtomicU64,
+    /// Files that were closed to go up.
+    pub rolled: AtomicU64,
+    /// Files that are open now.
+    pub open: AtomicU64,
     /// Times that it began again.
     pub interruptions: AtomicU64,
+    /// What its group does.
+    pub(crate) group: Arc<Group>,
+    /// How long it takes to file what was closed.
+    pub(crate) flush: Histogram,
 }
 
 /// A sink of files.
@@ -110,7 +132,9 @@ impl Metrics {
         self.committed.fetch_add(records, Ordering::Relaxed);
         for day in days {
             self.stored.fetch_add(day.stored, Ordering::Relaxed);
+            self.already_there.fetch_add(day.already_there, Ordering::Relaxed);
             self.rejected.fetch_add(day.rejected, Ordering::Relaxed);
+            self.filtered.fetch_add(day.filtered, Ordering::Relaxed);
         }
     }
 }
@@ -137,6 +161,8 @@ impl Sink {
 
     /// Takes unique events of `log` and puts them into files until `shutdown`, when open files go up too.
     ///
+    /// What `hooks` do not permit any more when files are closed is not in them. The ledger is the sink's own matter.
+    ///
     /// Begins again by itself after what may pass, such as a store that does not answer.
     ///
     /// # Errors
@@ -146,17 +172,21 @@ impl Sink {
     /// # Cancel safety
     ///
     /// May be dropped at any time, which is what a crash is: whoever comes next finishes what was planned.
-    pub async fn run<L: Log>(&self, log: &L, shutdown: &CancellationToken) -> Result<()> {
-        let mut conditional = None;
+    pub async fn run<L: Log>(
+        &self,
+        log: &L,
+        hooks: Arc<dyn Hooks>,
+        shutdown: &CancellationToken,
+    ) -> Result<()> {
+        let (mut conditional, mut retreat) = (None, Retreat::default());
         while !shutdown.is_cancelled() {
-            let Err(error) = self.once(log, &mut conditional, shutdown).await else { continue };
-            if !error.is_transient() {
-                return Err(error);
-            }
+            let before = self.metrics.committed.load(Ordering::Relaxed);
+            let once = self.once(log, (&mut conditional, &hooks), shutdown);
+            let Err(error) = once.await else { continue };
             self.metrics.interruptions.fetch_add(1, Ordering::Relaxed);
-            telemetry::sink_interrupted(&self.options.name, &error);
-            // Over earlier when the sink is stopped.
-            drop(tokio::time::timeout(PAUSE, shutdown.cancelled()).await);
+            self.metrics.group.restarted();
+            let committed = self.metrics.committed.load(Ordering::Relaxed) - before;
+            retreat.after(&self.group(), error, committed, shutdown).await?;
         }
         Ok(())
     }
@@ -165,7 +195,7 @@ impl Sink {
     async fn once<L: Log>(
         &self,
         log: &L,
-        known: &mut Option<Conditional>,
+        (known, hooks): (&mut Option<Conditional>, &Arc<dyn Hooks>),
         shutdown: &CancellationToken,
     ) -> Result<()> {
         let conditional = match *known {
@@ -174,8 +204,14 @@ impl Sink {
         };
         let topic_id = store::plan::name_topic(&self.pool, topic::UNIQUE).await?;
         let member = log.join(&self.group(), topic::UNIQUE).await?;
-        let filing = Filing { sink: self, topic_id: topic_id.into(), conditional };
+        let (topic_id, hooks) = (topic_id.into(), Arc::clone(hooks));
+        let filing = Filing { sink: self, topic_id, conditional, hooks };
         Session::new(self, member, filing).work(shutdown).await
+    }
+
+    /// Returns the error of files whose events are to be judged anew.
+    fn rejudged(&self) -> Error {
+        Error::Rejudged { sink: self.options.name.clone() }
     }
 
     async fn probe(&self) -> Result<Conditional> {

@@ -1,6 +1,11 @@
 //! What a sink has done since it was made.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::metrics::{Group, Histogram};
 
 /// What a sink has done since it was made. Counters only grow; events that are read again count again.
 #[derive(Debug, Default)]
@@ -29,6 +34,10 @@ pub struct Metrics {
     pub paused: AtomicU64,
     /// Pauses that are over.
     pub resumed: AtomicU64,
+    /// What its group does.
+    pub(crate) group: Arc<Group>,
+    /// How long it takes until all events of a flight are decided.
+    pub(crate) flush: Histogram,
 }
 
 impl Metrics {

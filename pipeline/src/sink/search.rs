@@ -9,6 +9,8 @@
 
 mod answer;
 mod bulk;
+mod engine;
+mod erase;
 mod options;
 mod sender;
 mod template;
@@ -18,7 +20,13 @@ use std::sync::{Arc, atomic::AtomicUsize};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{drive, hooks::Hooks, http::Http, metrics::Metrics};
+use super::{
+    drive,
+    hooks::Hooks,
+    http::Http,
+    metrics::Metrics,
+    resend::{self, Resent},
+};
 use crate::{Log, Result};
 
 pub use self::options::{Access, Options, Storage};
@@ -78,5 +86,24 @@ impl Sink {
             return Ok(());
         }
         drive::run(log, Arc::clone(&self.sender), hooks, shutdown).await
+    }
+
+    /// Sends events of the log that the sink has taken before again; see [`resend`].
+    ///
+    /// # Errors
+    ///
+    /// What the log or the database says.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped has sent a part, which is there when it is called again.
+    pub async fn resend<L: Log>(
+        &self,
+        log: &L,
+        job: &resend::Job<'_>,
+        progress: impl FnMut(&Resent) + Send,
+    ) -> Result<Resent> {
+        self.sender.prepare().await;
+        resend::send(log, &*self.sender, job, progress).await
     }
 }

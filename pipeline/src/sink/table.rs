@@ -16,7 +16,12 @@ use std::{sync::Arc, time::Duration};
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{drive, hooks::Hooks, metrics::Metrics};
+use super::{
+    drive,
+    hooks::Hooks,
+    metrics::Metrics,
+    resend::{self, Resent},
+};
 use crate::{Log, Result, store::event::keep_events, telemetry};
 
 pub use self::search::{Found, Query, search};
@@ -87,6 +92,24 @@ impl Sink {
         let keeping = async move { keep(&writer.pool, &writer.name, kept).await };
         let _keeper = AbortOnDropHandle::new(tokio::spawn(keeping));
         drive::run(log, Arc::clone(&self.writer), hooks, shutdown).await
+    }
+
+    /// Sends events of the log that the sink has taken before again; see [`resend`].
+    ///
+    /// # Errors
+    ///
+    /// What the log or the database says.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped has sent a part, which is there when it is called again.
+    pub async fn resend<L: Log>(
+        &self,
+        log: &L,
+        job: &resend::Job<'_>,
+        progress: impl FnMut(&Resent) + Send,
+    ) -> Result<Resent> {
+        resend::send(log, &*self.writer, job, progress).await
     }
 }
 

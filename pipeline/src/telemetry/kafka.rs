@@ -1,6 +1,7 @@
 //! What the log on Kafka says.
 
 use rdkafka::error::KafkaError;
+
 pub(crate) fn kafka_said(facility: &str, message: &str) {
     tracing::debug!(kafka.facility = facility, "kafka client: {message}");
 }
@@ -12,6 +13,16 @@ pub(crate) fn kafka_warned(facility: &str, message: &str) {
 /// It tries again by itself.
 pub(crate) fn kafka_troubled(error: &KafkaError, reason: &str) {
     tracing::warn!(%error, "kafka client: {reason}");
+}
+
+/// It was said lately.
+pub(crate) fn kafka_still_troubled(error: &KafkaError, reason: &str) {
+    tracing::debug!(%error, "kafka client, again: {reason}");
+}
+
+/// No broker did.
+pub(crate) fn kafka_answers() {
+    tracing::info!("kafka answers again");
 }
 
 pub(crate) fn kafka_gained(group: &str, topic: &str, partitions: &[i32]) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidings_pipeline::{
     Log as _,
     archive::{Archive, Limits},
-    log::Memory,
+    log::{Memory, Postgres, postgres},
     topic::{self, Layout},
 };
 use tidings_relay::archive::Import;
@@ -66,6 +66,24 @@ async fn archives_are_imported_once_and_each_item_is_reported() {
         assert_eq!([&headers["importer"], &headers["channel"]], ["ann", "anonymous"]);
         assert!(["phone", "desk"].contains(&headers["x-device-id"].as_str().unwrap()));
     }
+}
+
+#[tokio::test]
+async fn archive_goes_to_the_log_of_its_prefix() {
+    // It went to the log without a prefix, and nobody read it there.
+    let (database, folder) = (Database::new().await, Temporary::new("archives"));
+    let options = postgres::Options { prefix: "acme.".to_owned(), ..postgres::Options::default() };
+    let connect = database.url().parse().unwrap();
+    let log = Postgres::new(database.pool().clone(), connect, options);
+    log.prepare(&Layout { partitions: 2, ..Layout::default() }.specs()).await.unwrap();
+    let app = made::of_app("m1", "phone", &["a"]);
+    fs::write(folder.path().join("a.zip"), made::of("", &[("m1", &app)])).unwrap();
+    let words = ["a.zip", "--importer", "ann", "--log-prefix", "acme."];
+    let ran = import(&database, &folder, &words).await;
+    assert_eq!(ran.stdout.trim_end(), "a.zip: 1 events accepted, 0 were there before", "{ran:?}");
+    let there = "select t.name from tidings.log_record r join tidings.log_topic t using (topic_id)";
+    let topics: Vec<String> = sqlx::query_scalar(there).fetch_all(database.pool()).await.unwrap();
+    assert_eq!(topics, ["acme.telemetry.raw"]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use tidings_tests::{Database, Launch};
 
 use super::{PATIENCE, at, run, tidings};
 
-pub(crate) const COMMANDS: [&str; 79] = [
+pub(crate) const COMMANDS: [&str; 81] = [
     "",
     "up",
     "worker",
@@ -64,6 +64,7 @@ pub(crate) const COMMANDS: [&str; 79] = [
     "telemetry",
     "telemetry import",
     "telemetry account",
+    "telemetry lag",
     "telemetry failed",
     "telemetry failed list",
     "telemetry failed show",
@@ -71,6 +72,7 @@ pub(crate) const COMMANDS: [&str; 79] = [
     "telemetry where",
     "telemetry search",
     "telemetry reprocess",
+    "telemetry resend",
     "pipeline",
     "level",
     "report",

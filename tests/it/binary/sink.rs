@@ -89,6 +89,10 @@ async fn what_a_sink_cannot_be_is_refused_with_what_to_do() {
     ];
     let ran = run(&on(&database).args(app)).await;
     assert!(ran.stdout.contains("where people look at their data"), "{ran:?}");
+    let flag = ["sink", "add", "p", "--kind", "pipeline", "--host", "eu"];
+    run(&on(&database).args(flag)).await.refused(2, "--host says nothing to the pipeline");
+    let keyless = ["sink", "add", "s", "--kind", "segment"];
+    run(&on(&database).args(keyless)).await.refused(2, "--key");
     let other = ["sink", "add", "other", "--kind", "mixpanel", "--key", "k"];
     run(&on(&database).args(other)).await.refused(2, "possible values: segment, posthog");
 }

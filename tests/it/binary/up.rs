@@ -6,6 +6,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use serde_json::json;
 use sqlx::PgPool;
 use tidings_tests::{Database, Launch, Process, Receiver, Temporary, eventually};
 
@@ -56,7 +57,8 @@ async fn everything_runs_in_one_process_and_commands_beside_it_find_its_database
     assert_eq!(received[0].id(), event);
     run(&beside(&data).args(["subscriber", "remove", "hook", "--json"])).await.json();
     let listed = run(&beside(&data).args(["subscriber", "list", "--json"])).await.json();
-    assert_eq!(listed, serde_json::json!([]));
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|listed| &listed["name"]).collect();
+    assert_eq!(names, ["pipeline"]);
 
     let second = run(&beside(&data).arg("up")).await;
     second.refused(6, &format!("is in use by the process with pid {}", up.pid()));
@@ -71,6 +73,42 @@ async fn everything_runs_in_one_process_and_commands_beside_it_find_its_database
     );
     assert!(!data.join("connection.env").exists());
     run(&beside(&data).args(["event", "list"])).await.refused(5, "no `tidings up` runs");
+}
+
+#[tokio::test]
+async fn registered_event_with_telemetry_is_found_in_the_table_without_any_set_up() {
+    let folder = Temporary::new("up");
+    let data = folder.path();
+    let first = up(data).await;
+    let pool = PgPool::connect(&url(data)).await.unwrap();
+    let types = json!([{"type": "order:placed", "version": 1, "audience": ["telemetry"], "scopes": [],
+        "level": "enhanced", "schema": {}, "documentation": ""}]);
+    let statement = "select tidings.sync_catalogue_v3($1::text::json, '[]')";
+    sqlx::query(statement).bind(types.to_string()).execute(&pool).await.unwrap();
+    let register = async || -> String {
+        let statement = "select tidings.register_event('order:placed', '{}',
+            telemetry => '{\"event_properties\": {\"colour\": \"green\"}, \"derived_properties\": {}}')::text";
+        sqlx::query_scalar(statement).fetch_one(&pool).await.unwrap()
+    };
+    let event = register().await;
+    let found = async || {
+        let words = ["telemetry", "search", "--mid", &event, "--json"];
+        let found = run(&beside(data).args(words)).await.json();
+        found.as_array().unwrap().first().cloned()
+    };
+    let found = eventually(PATIENCE, "the event is in the table", found).await;
+    assert_eq!(found["event"]["edata"]["event_properties"]["colour"], "green");
+    // Who does not want that takes its subscription away, and has it away.
+    let shown = run(&beside(data).args(["subscriber", "show", "pipeline", "--json"])).await.json();
+    let subscription = shown["subscriptions"][0]["subscription_id"].to_string();
+    run(&beside(data).args(["subscription", "remove", &subscription, "--json"])).await.json();
+    first.interrupt();
+    first.exit(PATIENCE).await;
+    let second = up(data).await;
+    let shown = run(&beside(data).args(["subscriber", "show", "pipeline", "--json"])).await.json();
+    assert_eq!(shown["subscriptions"], json!([]));
+    second.interrupt();
+    second.exit(PATIENCE).await;
 }
 
 #[tokio::test]

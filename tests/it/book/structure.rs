@@ -24,11 +24,12 @@ const NOT_RUN: &[(&str, &str, usize, &str)] = &[
     ("guides/receive-webhooks.md", "js", 2, "the files that `languages::signatures` runs"),
     ("guides/telemetry-files.md", "duckdb", 1, "DuckDB is not among what tests install"),
     ("guides/telemetry-files.md", "python", 2, "Spark and pandas are not among what tests install"),
-    ("guides/telemetry-sinks.md", "sh", 1, "asks PostHog, which is not here"),
+    ("guides/telemetry-sinks.md", "sh", 2, "asks PostHog, which is not here"),
+    ("guides/telemetry-erasure.md", "sh", 1, "places that a reader has to look up"),
     (
         "guides/telemetry.md",
         "sh",
-        8,
+        17,
         "servers that run on, and places that a reader has to look up",
     ),
     ("operate/deploy.md", "sh", 1, "gives a role to a login that the reader has to choose"),
@@ -263,7 +264,10 @@ fn every_finding_of_the_doctor_is_in_the_runbook() {
         ["catalogue", "horizon", "lanes", "server", "subscribers", "tables", "workers"]
             .iter()
             .map(|name| source(&format!("events/src/doctor/{name}.rs")))
-            .chain([source("cli/src/commands/doctor/endpoints.rs")])
+            .chain(
+                ["endpoints", "telemetry"]
+                    .map(|name| source(&format!("cli/src/commands/doctor/{name}.rs"))),
+            )
             .flat_map(|source| {
                 let words =
                     source.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();

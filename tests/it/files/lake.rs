@@ -19,9 +19,14 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tidings_pipeline::{
     Log as _, Output,
+    gate::Gate,
+    ledger::Entry,
     log::Memory,
     record::Headers,
-    sink::files::{Metrics, Options, Retry, Roll, Sink, Store},
+    sink::{
+        Edition, Guard, Hooks,
+        files::{Metrics, Options, Retry, Roll, Sink, Store},
+    },
     topic::{self, Layout},
 };
 use tidings_tests::{Database, SOON, Temporary, eventually, s3::Bucket};
@@ -46,6 +51,7 @@ pub(super) struct Lake {
     pub(super) database: Arc<Database>,
     pub(super) log: Memory,
     pub(super) options: Options,
+    pub(super) hooks: Arc<dyn Hooks>,
     /// Where its files lie.
     pub(super) folder: PathBuf,
     spool: Arc<Temporary>,
@@ -66,7 +72,8 @@ impl Lake {
         // Two days make a roll, so that it is the events that say where files end.
         options.roll = Roll { days: 2, ..Roll::default() };
         let log = log().await;
-        Self { database: Arc::clone(database), log, options, folder, spool }
+        let (database, hooks) = (Arc::clone(database), Arc::new(()));
+        Self { database, log, options, hooks, folder, spool }
     }
 
     /// Makes a sink in a folder of its own of this bucket, with a database of its own.
@@ -77,7 +84,8 @@ impl Lake {
     /// Returns the same sink over another log.
     pub(super) fn over(&self, log: Memory) -> Self {
         let (database, options) = (Arc::clone(&self.database), self.options.clone());
-        Self { database, log, options, folder: self.folder.clone(), spool: Arc::clone(&self.spool) }
+        let (hooks, folder) = (Arc::clone(&self.hooks), self.folder.clone());
+        Self { database, log, options, hooks, folder, spool: Arc::clone(&self.spool) }
     }
 
     /// Writes events to a partition, each taken by the relay on the day of this index, with ids that begin with `name`.
@@ -94,6 +102,16 @@ impl Lake {
         self.log.append(days.iter().enumerate().map(event).collect()).await.unwrap();
     }
 
+    /// Writes an event of somebody, taken by the relay on the day of this index.
+    pub(super) async fn append_of(&self, partition: i32, mid: &str, (actor, day): (&str, usize)) {
+        let syncts = format!("{}T12:00:00Z", DAYS[day]).parse::<chrono::DateTime<chrono::Utc>>();
+        let value = serde_json::json!({
+            "eid": "INTERACT", "mid": mid, "syncts": syncts.unwrap().timestamp_millis(),
+            "actor": {"id": actor}, "context": {"did": format!("device of {actor}")},
+        });
+        self.log.append(vec![record(partition, value.to_string())]).await.unwrap();
+    }
+
     /// Writes a value as it is.
     pub(super) async fn append_value(&self, partition: i32, value: &'static str) {
         self.log.append(vec![record(partition, value)]).await.unwrap();
@@ -101,11 +119,48 @@ impl Lake {
 
     /// Starts the sink on a store.
     pub(super) fn start(&self, store: Store) -> Running {
-        let sink = Sink::new(self.options.clone(), store, self.database.pool().clone());
+        let sink = self.sink(store);
         let (log, shutdown, metrics) = (self.log.clone(), CancellationToken::new(), sink.metrics());
-        let token = shutdown.clone();
-        let task = tokio::spawn(async move { sink.run(&log, &token).await });
+        let (token, hooks) = (shutdown.clone(), Arc::clone(&self.hooks));
+        let task = tokio::spawn(async move { sink.run(&log, hooks, &token).await });
         Running { task, shutdown, metrics }
+    }
+
+    pub(super) fn sink(&self, store: Store) -> Sink {
+        Sink::new(self.options.clone(), store, self.database.pool().clone())
+    }
+
+    /// Has the levels and tombstones of the database be asked.
+    #[must_use]
+    pub(super) fn guarded(mut self) -> Self {
+        self.hooks = Arc::new(Guard::new(Gate::new(self.database.pool().clone())));
+        self
+    }
+
+    /// Waits until it is judged by other rules than before.
+    pub(super) async fn judged_after(&self, before: Edition) {
+        eventually(SOON, "other rules are known", async || {
+            (self.hooks.refresh().await.unwrap() != before).then_some(())
+        })
+        .await;
+    }
+
+    /// Returns the sums of the ledger: stored, already there, rejected, filtered.
+    pub(super) fn ledger(&self) -> [u64; 4] {
+        let mut sums = [0; 4];
+        for record in self.log.records(topic::LEDGER) {
+            let Ok(Entry::Sink { days, .. }) = Entry::read(&record.value) else {
+                panic!("a sink writes what it has done");
+            };
+            for day in days {
+                let counts = [day.stored, day.already_there, day.rejected, day.filtered];
+                assert_eq!(counts.iter().sum::<u64>(), day.taken);
+                for (sum, count) in sums.iter_mut().zip(counts) {
+                    *sum += count;
+                }
+            }
+        }
+        sums
     }
 
     /// Waits until the sink has committed these positions.
@@ -131,6 +186,11 @@ impl Lake {
     /// Checks that each event of the log is in one of the files that the manifests list, on its day, that they list
     /// what is there, and that nothing else lies there.
     pub(super) fn check(&self) {
+        self.check_without(&[]);
+    }
+
+    /// Checks the same, of everybody but these.
+    pub(super) fn check_without(&self, erased: &[&str]) {
         let mut found: Vec<(String, String)> = Vec::new();
         let mut listed = BTreeSet::new();
         for name in self.names().into_iter().filter(|name| name.starts_with("manifest/")) {
@@ -150,19 +210,22 @@ impl Lake {
             listed.extend([path.to_owned(), name]);
         }
         found.sort();
-        assert_eq!(found, self.expected());
+        assert_eq!(found, self.expected(erased));
         let there: BTreeSet<String> = self.names().into_iter().collect();
         assert_eq!(there, listed);
     }
 
     /// Returns what is in the log: each event with its day.
-    fn expected(&self) -> Vec<(String, String)> {
+    fn expected(&self, erased: &[&str]) -> Vec<(String, String)> {
         let mut events: Vec<_> = self
             .log
             .records(topic::UNIQUE)
             .iter()
             .filter_map(|record| {
                 let event: Value = serde_json::from_slice(&record.value).ok()?;
+                if event["actor"]["id"].as_str().is_some_and(|actor| erased.contains(&actor)) {
+                    return None;
+                }
                 let day = chrono::DateTime::from_timestamp_millis(event["syncts"].as_i64()?)?;
                 Some((event["mid"].as_str()?.to_owned(), day.date_naive().to_string()))
             })
@@ -189,6 +252,16 @@ impl Running {
     pub(super) async fn stop(self) {
         self.shutdown.cancel();
         self.task.await.unwrap().unwrap();
+    }
+
+    /// Stops the sink, which begins again because what it may keep has changed, and lets another one put what is open.
+    pub(super) async fn stop_again(self, lake: &Lake, store: Store) {
+        let before = lake.pending().await;
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+        let running = lake.start(store);
+        running.taken(before).await;
+        running.stop().await;
     }
 
     /// Ends the sink as a crash does.

@@ -181,7 +181,7 @@ impl<L: Log> Stage<L> {
     }
 
     /// Returns the document ids in the files that the manifests list, which are what lies there.
-    fn filed(&self) -> Vec<String> {
+    pub(super) fn filed(&self) -> Vec<String> {
         let (mut ids, mut listed) = (Vec::new(), BTreeSet::new());
         let names = names(&self.files);
         for name in names.iter().filter(|name| name.starts_with("manifest/")) {

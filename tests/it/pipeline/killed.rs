@@ -31,7 +31,7 @@ pub(super) async fn kill_again_and_again<L: Log>(stage: &mut Stage<L>, kills: u3
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_killed_at_random_bring_every_event_once_into_files_and_index() {
     let (broker, node) = tokio::join!(Broker::shared(), OpenSearch::shared());
-    let (log, choice) = on_kafka(&broker, &broker.prefix());
+    let (log, choice) = on_kafka(&broker.brokers(), &broker.prefix());
     let parts = Parts { log, database: Database::durable().await, choice, seed: 1 };
     let mut stage = Stage::new(parts).await.searched(&node);
     for place in 0..3 {

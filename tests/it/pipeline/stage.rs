@@ -11,8 +11,7 @@ use tidings_pipeline::{
     topic,
 };
 use tidings_tests::{
-    Database, Launch, Process, SOON, Temporary, eventually, kafka::Kafka as Broker,
-    opensearch::OpenSearch,
+    Database, Launch, Process, SOON, Temporary, eventually, opensearch::OpenSearch,
 };
 
 use super::traffic::Sender;
@@ -65,12 +64,11 @@ pub(super) struct Parts<L> {
 }
 
 /// Returns the log on a broker and what the commands are told of it.
-pub(super) fn on_kafka(broker: &Broker, prefix: &str) -> (Kafka, Vec<String>) {
-    let brokers = broker.brokers();
-    let builder = Kafka::builder(&brokers).prefix(prefix);
+pub(super) fn on_kafka(brokers: &str, prefix: &str) -> (Kafka, Vec<String>) {
+    let builder = Kafka::builder(brokers).prefix(prefix);
     let log =
         SESSION.iter().fold(builder, |builder, (name, value)| builder.property(*name, *value));
-    let mut choice = ["--log", "kafka", "--kafka-brokers", &brokers, "--log-prefix", prefix]
+    let mut choice = ["--log", "kafka", "--kafka-brokers", brokers, "--log-prefix", prefix]
         .map(str::to_owned)
         .to_vec();
     for (name, value) in SESSION {

@@ -48,7 +48,7 @@ pub(super) fn message(
     let Ok(Headers { analytics: identity, report }) = headers else {
         return Err(refused("the identity beside the event cannot be read"));
     };
-    if let Some(category) = missing(&identity, needed) {
+    if let Some(category) = identity.refused(needed) {
         let reason = format!("there is no consent to {category}, which the sink needs");
         return Err(Answer::filtered(reason));
     }
@@ -86,10 +86,4 @@ fn reported(delivery: &Delivery, identity: Identity, report: Reported) -> Result
 
 fn refused(reason: impl Into<String>) -> Answer {
     Answer::failed(Verdict::Refused, reason)
-}
-
-/// Returns a category that the sink needs and the identity does not give. Who was not asked has not refused.
-fn missing<'a>(identity: &Identity, needed: &'a BTreeSet<String>) -> Option<&'a String> {
-    let given = identity.consent.as_ref()?;
-    needed.iter().find(|category| given.get(*category) != Some(&true))
 }

@@ -60,8 +60,12 @@ pub(super) fn check(_: &serde_json::Value) -> Result<()> {
 }
 
 #[cfg(not(feature = "kafka"))]
-pub(super) async fn ping(_: &Brokers, _: &Subscriber, _: (Uuid, DateTime<Utc>)) -> Result<Ping> {
-    Err(absent())
+pub(super) fn ping(
+    _: &Brokers,
+    _: &Subscriber,
+    _: (Uuid, DateTime<Utc>),
+) -> impl Future<Output = Result<Ping>> {
+    std::future::ready(Err(absent()))
 }
 
 #[cfg(not(feature = "kafka"))]

@@ -86,6 +86,14 @@ pub(super) async fn run(context: &Context, arguments: &Account) -> Result<()> {
         .into())
 }
 
+/// Returns the account of a day as [`settled`] does.
+pub(in crate::commands) async fn settled_account(
+    pool: &PgPool,
+    day: NaiveDate,
+) -> Result<account::Account> {
+    Ok(settled(pool, day, false).await?.account)
+}
+
 /// Returns the account of a day, once it is balanced, or after a while as it is.
 ///
 /// Records of the ledger are added up partition by partition: for a moment a sink may have taken what nobody seems to

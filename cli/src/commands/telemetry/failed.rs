@@ -11,6 +11,7 @@ use tidings_pipeline::{
         Place,
         failed::{self, Filter, Item},
     },
+    provenance::Source,
     reason::Reason,
     topic,
 };
@@ -185,6 +186,14 @@ impl Shown {
         }
     }
 
+    /// Says which batch it came in.
+    fn batch(&self) -> String {
+        if self.source == Source::UNKNOWN.to_string() {
+            return "unknown: it does not say".to_owned();
+        }
+        format!("{} in {}", self.source, topic::RAW)
+    }
+
     fn sheet(&self, now: DateTime<Utc>) -> Sheet {
         let index =
             self.index.map_or_else(|| "the whole batch".to_owned(), |index| index.to_string());
@@ -208,7 +217,7 @@ impl Shown {
             .when("failed", self.failed_at, now)
             .field("stage", stage)
             .field("channel", format!("{}, profile {}", self.channel, self.profile))
-            .field("batch", format!("{} in {}", self.source, topic::RAW))
+            .field("batch", self.batch())
             .field("in it", index)
             .maybe("device", self.device.as_ref())
             .table("reasons", table)

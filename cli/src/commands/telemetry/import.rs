@@ -12,11 +12,7 @@ use tidings_pipeline::{
 use tidings_relay::archive::Import;
 
 use crate::{
-    arguments::{
-        pipeline::{LogChoice, LogKind},
-        serve::Session,
-        telemetry,
-    },
+    arguments::{pipeline::LogChoice, serve::Session, telemetry},
     connection::{Database, Place},
     context::Context,
     exit::Exit,
@@ -123,9 +119,9 @@ async fn import(
     Ok(import.report())
 }
 
-/// Returns the log that is chosen, if it is not in the database.
+/// Returns the log that is chosen, if it is not the one that the database knows batches of.
 async fn elsewhere(context: &Context, choice: &LogChoice) -> Result<Option<Box<dyn Appender>>> {
-    if choice.kind == LogKind::Postgres {
+    if choice.is_database() {
         return Ok(None);
     }
     let place = Place::find(&context.global)?;

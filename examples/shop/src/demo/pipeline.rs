@@ -14,7 +14,7 @@ use tidings_pipeline::{
     log::{Postgres, postgres},
     settings::Settings,
     sink::{
-        Ledger,
+        Guard, Hooks,
         files::{self, Codec, Retry, Roll, Store},
         table,
     },
@@ -77,12 +77,13 @@ impl Pipeline {
 
         let stop = CancellationToken::new();
         let steps = Steps::compile(&Settings::default(), None)?;
-        let running = Builder::new(log, pool.clone(), steps)
+        let builder = Builder::new(log, pool.clone(), steps);
+        let guard: Arc<dyn Hooks> = Arc::new(Guard::new(builder.gate()));
+        let of_files = Arc::clone(&guard);
+        let running = builder
             .layout(Layout { partitions: PARTITIONS, ..Layout::default() })
-            .sink(FILES, move |log, stop| async move { filing.run(&log, &stop).await })
-            .sink(TABLE, move |log, stop| async move {
-                tabling.run(&log, Arc::new(Ledger), &stop).await
-            })
+            .sink(FILES, move |log, stop| async move { filing.run(&log, of_files, &stop).await })
+            .sink(TABLE, move |log, stop| async move { tabling.run(&log, guard, &stop).await })
             .start(stop.clone())
             .await
             .context("start the pipeline")?;

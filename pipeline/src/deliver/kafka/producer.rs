@@ -22,7 +22,7 @@ use rdkafka::{
 use sha2::{Digest, Sha256};
 
 use super::{config::Config, failure};
-use crate::telemetry;
+use crate::log::kafka::Troubles;
 
 /// How every producer is set up, whatever an operator says.
 ///
@@ -68,6 +68,7 @@ struct Heard {
     /// What was wrong last, to explain why a record was not taken in time.
     trouble: Mutex<Option<String>>,
     broken: AtomicBool,
+    troubles: Troubles,
 }
 
 impl Cluster {
@@ -194,7 +195,10 @@ impl Producer {
                 Err(error) => Err(error),
             };
             match taken {
-                Ok(Ok(_)) => Ok(()),
+                Ok(Ok(_)) => {
+                    self.heard.troubles.answered();
+                    Ok(())
+                }
                 Ok(Err((error, _))) | Err(error) => Err(self.heard(error)),
             }
         }
@@ -216,11 +220,7 @@ impl Producer {
 
 impl ClientContext for Listener {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if (level as i32) <= RDKafkaLogLevel::Warning as i32 {
-            telemetry::kafka_warned(facility, message);
-        } else {
-            telemetry::kafka_said(facility, message);
-        }
+        self.0.troubles.said(level, facility, message);
     }
 
     fn stats(&self, _: Statistics) {}
@@ -230,7 +230,7 @@ impl ClientContext for Listener {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             *lock(&self.0.trouble) = Some(reason.to_owned());
         }
-        telemetry::kafka_troubled(&error, reason);
+        self.0.troubles.troubled(&error, reason);
     }
 }
 

@@ -1,10 +1,12 @@
 //! What becomes of one event.
 //!
 //! ```text
-//! check event ─▶ level ─▶ dedup ─▶ redact ─▶ enrich ─▶ route ─▶ unique
-//!   └─ failed     │         └─ duplicate └─ failed  └─ failed
-//!                 └─ filtered
+//! erased ─▶ check event ─▶ level ─▶ dedup ─▶ redact ─▶ enrich ─▶ route ─▶ unique
+//!   │         └─ failed      │         └─ duplicate └─ failed  └─ failed
+//!   └─ filtered              └─ filtered
 //! ```
+//!
+//! What is filtered is counted, and kept nowhere; so whether somebody was erased is asked first.
 //!
 //! It is noted as seen only when it goes on: what failed is corrected, and comes again under the same id.
 
@@ -17,8 +19,9 @@ use crate::{
     check::{self, Checked},
     dedup::{Dedup, Mark, Verdict},
     enrich::Stamp,
+    gate::Rules,
     identity::{self, Fingerprint, Key, Scratch},
-    level::History,
+    level::Taken,
     lookup::Snapshot,
     provenance::Provenance,
     reason::Reason,
@@ -45,8 +48,8 @@ pub(super) struct Meeting<'a> {
     pub(super) now: DateTime<Utc>,
     /// The rows of look-ups.
     pub(super) snapshot: &'a Snapshot,
-    /// The levels that were in force.
-    pub(super) levels: &'a History,
+    /// What may be kept.
+    pub(super) rules: &'a Rules,
 }
 
 /// Where an event has stopped, and why.
@@ -118,14 +121,21 @@ fn go(
     dedup: &mut Dedup,
     (scratch, outputs): (&mut Scratch, &mut Outputs),
 ) -> Result<Refined, Stopped> {
+    let erased = meeting.rules.tombstones();
+    if erased.has_device(meeting.device) {
+        return Ok(Refined::Filtered);
+    }
     let mut event = Value::parse(&meeting.bytes).map_err(|error| {
         let message = format!("write the event as JSON: {error}");
         (Stage::CheckEvent, vec![Reason::new("$", "malformed_json", message)])
     })?;
+    if erased.has(&event) {
+        return Ok(Refined::Filtered);
+    }
     let fingerprint = Fingerprint::of(&event, scratch);
     let checked = check::check(&mut event, meeting.provenance)
         .map_err(|reasons| (Stage::CheckEvent, reasons))?;
-    if !meeting.levels.permits(&event, meeting.provenance.syncts) {
+    if !meeting.rules.permits(&event, Taken::of(meeting.provenance)) {
         return Ok(Refined::Filtered);
     }
     let mark = mark(&checked.mid, meeting.device, &fingerprint);
@@ -159,6 +169,9 @@ fn improve<'a>(
     let redacted =
         steps.redact(&mut event, facts).map_err(|reason| (Stage::Redact, vec![reason]))?;
     let key = if redacted { Some(redacted_key(&event)) } else { meeting.key.clone() };
+    if redacted {
+        flags.set("redacted", true);
+    }
     let derived = steps.derive(&event);
     let count = derived.events.len() as u64;
     if derived.left_out > 0 {
@@ -169,7 +182,7 @@ fn improve<'a>(
         let fingerprint = Fingerprint::of(&of, &mut Scratch::default());
         let id = identity::document_id(mid, meeting.device, &fingerprint);
         let keys = steps.keys_of_derived(&of, &event, &keys, channel);
-        let stamp = meeting.stamp(checked, id, Object::new());
+        let stamp = meeting.stamp(checked, id, redacted_flag(redacted));
         steps.enrich(&mut of, &keys, snapshot, stamp).map_err(unenriched)?;
         hide_sender(meeting, &mut of, redacted);
         write(meeting, steps, (&of, &key), outputs);
@@ -187,6 +200,15 @@ fn improve<'a>(
 fn redacted_key(event: &Value<'_>) -> Bytes {
     let device = identity::device(event, &mut Scratch::default());
     Bytes::copy_from_slice(device.as_bytes())
+}
+
+/// Returns what is flagged of an event that was made of another one.
+fn redacted_flag(redacted: bool) -> Object<'static> {
+    let mut flags = Object::new();
+    if redacted {
+        flags.set("redacted", true);
+    }
+    flags
 }
 
 /// Takes the sender out of the metadata of a redacted event that is its own.

@@ -1,25 +1,18 @@
 //! The steps with what they look up.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, Record, Result, bundle, check, hop,
-    level::History,
+    Record, Result, bundle, check,
+    gate::{Gate, Rules},
+    hop,
     lookup::{Keys, Loader, Snapshot},
     provenance::Provenance,
     steps::Steps,
-    store,
     value::Value,
 };
-
-/// How long the levels are believed that were read.
-const LEVELS_KNOWN: Duration = Duration::from_secs(1);
 
 /// The steps with what they look up.
 #[derive(Debug)]
@@ -27,43 +20,40 @@ pub(crate) struct Gear {
     pub(super) steps: Arc<Steps>,
     /// The rows of the batch at hand.
     pub(super) snapshot: Snapshot,
-    /// The levels that were in force.
-    pub(super) levels: History,
+    /// What may be kept.
+    pub(super) rules: Arc<Rules>,
     loading: Option<Loading>,
 }
 
 #[derive(Debug)]
 struct Loading {
     loader: Option<Loader>,
-    pool: PgPool,
+    gate: Gate,
     shutdown: CancellationToken,
-    levels_read_at: Option<Instant>,
 }
 
 impl Gear {
-    /// Returns the steps; without a database nothing is looked up, and every level is permitted.
-    pub(crate) fn new(steps: Arc<Steps>, database: Option<(PgPool, CancellationToken)>) -> Self {
+    /// Returns the steps; without a database nothing is looked up, and everything is permitted.
+    pub(crate) fn new(steps: Arc<Steps>, database: Option<(Gate, CancellationToken)>) -> Self {
         let lookups = steps.lookups();
         let loader = || (!lookups.is_empty()).then(|| Loader::new(Arc::clone(lookups)));
-        let loading = database.map(|(pool, shutdown)| Loading {
-            loader: loader(),
-            pool,
-            shutdown,
-            levels_read_at: None,
-        });
-        Self { steps, snapshot: Snapshot::default(), levels: History::default(), loading }
+        let loading = database.map(|(gate, shutdown)| Loading { loader: loader(), gate, shutdown });
+        Self { steps, snapshot: Snapshot::default(), rules: Arc::default(), loading }
+    }
+
+    /// Returns it with these rules.
+    #[cfg(test)]
+    pub(crate) fn by(mut self, rules: Rules) -> Self {
+        self.rules = Arc::new(rules);
+        self
     }
 
     /// Fetches the rows for the events of these records; returns whether to go on, which is not so if the shutdown has
     /// come while rows were waited for: nothing may be taken for missing then.
     pub(super) async fn load(&mut self, records: &[Record]) -> Result<bool> {
         let Some(loading) = &mut self.loading else { return Ok(true) };
-        if let Some(levels) = loading.levels().await? {
-            self.levels = levels;
-        }
-        let Loading { loader: Some(loader), pool, shutdown, .. } = loading else {
-            return Ok(true);
-        };
+        self.rules = loading.gate.refresh().await?;
+        let Loading { loader: Some(loader), gate, shutdown } = loading else { return Ok(true) };
         let mut keys = Vec::new();
         for record in records {
             let Some(provenance) = Provenance::of_events(record) else { continue };
@@ -73,25 +63,12 @@ impl Gear {
                 keys.extend(found.into_iter().flatten());
             }
         }
-        let Some(snapshot) = loader.load(pool, &keys, Instant::now(), shutdown).await? else {
+        let Some(snapshot) = loader.load(gate.pool(), &keys, Instant::now(), shutdown).await?
+        else {
             return Ok(false);
         };
         self.snapshot = snapshot;
         Ok(true)
-    }
-}
-
-impl Loading {
-    /// Reads the levels, unless that was done a moment ago.
-    async fn levels(&mut self) -> Result<Option<History>> {
-        if self.levels_read_at.is_some_and(|at| at.elapsed() < LEVELS_KNOWN) {
-            return Ok(None);
-        }
-        let doing = "connect to the database";
-        let mut conn = self.pool.acquire().await.map_err(Error::unanswered(doing))?;
-        let levels = store::read_levels(&mut conn).await?;
-        self.levels_read_at = Some(Instant::now());
-        Ok(Some(levels))
     }
 }
 

@@ -3,7 +3,9 @@
 use super::event::Refined;
 use crate::{
     Output, Record,
+    dedup::Evicted,
     ledger::{self, Entry, entry},
+    metrics::Counts,
     provenance::Provenance,
 };
 
@@ -45,9 +47,28 @@ impl Tally {
     }
 
     /// Returns the entry of the ledger for these records, which are of one partition.
-    pub(super) fn output(self, records: &[Record]) -> Option<Output> {
+    ///
+    /// It also says which keys went before their time.
+    pub(super) fn output(self, records: &[Record], evicted: Option<Evicted>) -> Option<Output> {
         let ([first, ..], [.., last]) = (records, records) else { return None };
         let (partition, first, next) = (first.partition, first.offset, last.offset + 1);
-        Some(Entry::Refine { partition, first, next, batches: self.batches }.output())
+        let batches = self.batches;
+        Some(Entry::Refine { partition, first, next, batches, evicted }.output())
+    }
+
+    /// Adds what was counted.
+    pub(super) fn add_to(&self, counts: &mut Counts) {
+        for batch in &self.batches {
+            counts.add(&Counts {
+                taken: batch.taken,
+                derived: batch.derived,
+                unique: batch.unique,
+                duplicate: batch.duplicate,
+                failed: batch.failed,
+                filtered: batch.filtered,
+                collision: batch.collision,
+                ..Counts::default()
+            });
+        }
     }
 }

@@ -119,10 +119,13 @@ pub(super) async fn check_groups(log: &impl Log) -> Result<(), Failure> {
         let mut hand = Hand::join(log, group, topic).await?;
         let records = hand.take(5).await?;
         ensure(texts(&records) == numbers(5), rule, || format!("{:?}", texts(&records)))?;
+        let members = log.members(group, topic).await.map_err(broken(rule))?;
+        ensure(members == 1, "a group knows its members", || format!("{members}, and not 1"))?;
         hand.member.commit(Vec::new(), &after(&records)).await.map_err(broken(rule))?;
         hand.member.leave().await;
     }
-    Ok(())
+    let nobody = log.members("conformance.nobody", topic).await.map_err(broken(rule))?;
+    ensure(nobody == 0, "a group that nobody joined has no members", || nobody.to_string())
 }
 
 pub(super) async fn check_unwritable(log: &impl Log) -> Result<(), Failure> {

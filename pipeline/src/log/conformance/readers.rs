@@ -6,7 +6,7 @@ use super::{
     Failure,
     stage::{ALL, append, broken, ensure, numbers, prepare, read, texts},
 };
-use crate::log::{Limits, Log, Reader as _, Start};
+use crate::log::{Limits, Log, Position, Reader as _, Start};
 
 pub(super) async fn check_starts(log: &impl Log) -> Result<(), Failure> {
     let topic = "conformance.starts";
@@ -49,6 +49,25 @@ pub(super) async fn check_starts(log: &impl Log) -> Result<(), Failure> {
         })?;
     }
     Ok(())
+}
+
+pub(super) async fn check_times(log: &impl Log) -> Result<(), Failure> {
+    let rule = "the log says when it took what stands at positions";
+    let topic = "conformance.times";
+    prepare(log, &[(topic, 3)]).await?;
+    let (mut positions, mut expected) = (Vec::new(), Vec::new());
+    for partition in 0..2 {
+        append(log, topic, partition, numbers(3)).await?;
+        let all = read(log, topic, partition, Start::Beginning).await?;
+        positions.extend(all.get(1).map(|record| Position { partition, offset: record.offset }));
+        expected.push(all.get(1).map(|record| record.appended_at));
+    }
+    positions.push(Position { partition: 2, offset: 0 });
+    expected.push(None);
+    let found = log.taken_at(topic, &positions).await.map_err(broken(rule))?;
+    ensure(found == expected, rule, || format!("{found:?}, and not {expected:?}"))?;
+    let none = log.taken_at(topic, &[]).await.map_err(broken(rule))?;
+    ensure(none.is_empty(), rule, || format!("{none:?} of nothing"))
 }
 
 pub(super) async fn check_end(log: &impl Log) -> Result<(), Failure> {

@@ -17,12 +17,7 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::{
-    context::{said, troubled},
-    outgoing::outgoing,
-    settings::Settings,
-    topics::Topics,
-};
+use super::{context::Troubles, outgoing::outgoing, settings::Settings, topics::Topics};
 use crate::{Error, Result, record::Output};
 
 /// How soon a record is offered again to a queue that is full.
@@ -40,6 +35,7 @@ pub(super) struct Appender {
 struct Deliveries {
     /// Whether the producer has met an error from which there is no way back.
     broken: AtomicBool,
+    troubles: Troubles,
 }
 
 /// The records of one call.
@@ -63,7 +59,8 @@ struct Ticket {
 
 impl Appender {
     pub(super) fn new(settings: &Settings) -> Result<Self> {
-        let deliveries = Deliveries { broken: AtomicBool::new(false) };
+        let troubles = settings.troubles.clone();
+        let deliveries = Deliveries { broken: AtomicBool::new(false), troubles };
         let producer = settings.appender().create_with_context(deliveries);
         Ok(Self { producer: producer.map_err(Error::broker("set up a producer for Kafka"))? })
     }
@@ -148,14 +145,14 @@ impl Deliveries {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        said(level, fac, message);
+        self.troubles.said(level, fac, message);
     }
 
     fn stats(&self, _: Statistics) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.heard(&error);
-        troubled(&error, reason);
+        self.troubles.troubled(&error, reason);
     }
 }
 
@@ -164,7 +161,10 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket>) {
         let result = match result {
-            Ok(message) => Ok(message.offset()),
+            Ok(message) => {
+                self.troubles.answered();
+                Ok(message.offset())
+            }
             Err((error, _)) => {
                 self.heard(error);
                 Err(error.clone())

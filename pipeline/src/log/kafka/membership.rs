@@ -20,7 +20,7 @@ use rdkafka::{
     util::Timeout,
 };
 
-use super::context::{said, troubled};
+use super::context::Troubles;
 use crate::{log::Position, telemetry};
 
 /// How long one question for positions may take before it is asked again.
@@ -35,6 +35,7 @@ pub(super) struct Membership {
     pub(super) topic: Arc<str>,
     /// Whether the member goes, and nothing is waited for any more.
     pub(super) closing: Arc<AtomicBool>,
+    pub(super) troubles: Troubles,
     news: Mutex<News>,
 }
 
@@ -54,8 +55,12 @@ pub(super) struct Gained {
 }
 
 impl Membership {
-    pub(super) fn new(group: Arc<str>, topic: Arc<str>, closing: Arc<AtomicBool>) -> Self {
-        Self { group, topic, closing, news: Mutex::new(News::default()) }
+    pub(super) fn new(
+        (group, topic): (Arc<str>, Arc<str>),
+        closing: Arc<AtomicBool>,
+        troubles: Troubles,
+    ) -> Self {
+        Self { group, topic, closing, troubles, news: Mutex::new(News::default()) }
     }
 
     /// Returns what has changed, once.
@@ -116,7 +121,7 @@ impl Membership {
             }
             match positions(consumer, partitions) {
                 Ok(gained) => return Some(gained),
-                Err(error) => troubled(&error, "ask where partitions are read on"),
+                Err(error) => self.troubles.troubled(&error, "ask where partitions are read on"),
             }
             std::thread::sleep(POSITIONS_PAUSE);
         }
@@ -142,13 +147,13 @@ fn positions(
 
 impl ClientContext for Membership {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        said(level, fac, message);
+        self.troubles.said(level, fac, message);
     }
 
     fn stats(&self, _: Statistics) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
-        troubled(&error, reason);
+        self.troubles.troubled(&error, reason);
     }
 }
 

@@ -110,7 +110,7 @@ fn open(
         return Ok(None);
     }
     let consumer: BaseConsumer<Quiet> =
-        settings.reader().create_with_context(Quiet).map_err(Error::broker(DOING))?;
+        settings.reader().create_with_context(settings.quiet()).map_err(Error::broker(DOING))?;
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic_name, partition, Offset::Offset(first))
         .map_err(Error::broker(DOING))?;

@@ -89,7 +89,8 @@ impl Seat {
     pub(super) fn take(terms: Terms, closing: Arc<AtomicBool>) -> Result<Self> {
         let doing = "join a group";
         let (group, topic) = (Arc::clone(&terms.group), Arc::clone(&terms.topic));
-        let membership = Membership::new(group, topic, Arc::clone(&closing));
+        let troubles = terms.settings.troubles.clone();
+        let membership = Membership::new((group, topic), Arc::clone(&closing), troubles);
         let config = terms.settings.member(&terms.group);
         let consumer: BaseConsumer<_> =
             config.create_with_context(membership).map_err(Error::broker(doing))?;
@@ -124,6 +125,7 @@ impl Seat {
             let wait = if batch.is_empty() { deadline - Instant::now() } else { Duration::ZERO };
             let (trouble, is_quiet) = match self.consumer.poll(wait) {
                 Some(Ok(message)) if self.held.contains_key(&message.partition()) => {
+                    self.terms.settings.troubles.answered();
                     batch.push(&message);
                     continue;
                 }
@@ -161,6 +163,7 @@ impl Seat {
         };
         match verdict {
             Verdict::Committed => {
+                self.terms.settings.troubles.answered();
                 for at in positions {
                     self.held.insert(at.partition, Held { offset: at.offset, committed: true });
                 }
@@ -192,15 +195,15 @@ impl Seat {
                 return Err(error);
             }
         };
-        let writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => {
-                match Writer::open(&self.terms.settings, &self.terms.writer_id, &self.closing) {
-                    Ok(writer) => writer,
-                    // A setting or a permission: to join again would not help.
-                    Err(error) if !is_transient(&error) => return Ok(Verdict::Refused(error)),
-                    Err(error) => return Ok(Verdict::Fenced(error)),
-                }
+        let writer = if let Some(writer) = self.writer.take() {
+            writer
+        } else {
+            let names = (&*self.terms.group, self.terms.writer_id.as_str());
+            match Writer::open(&self.terms.settings, names, &self.closing) {
+                Ok(writer) => writer,
+                // A setting or a permission: to join again would not help.
+                Err(error) if !is_transient(&error) => return Ok(Verdict::Refused(error)),
+                Err(error) => return Ok(Verdict::Fenced(error)),
             }
         };
         let verdict = writer.transact(&outputs, positions, &self.consumer);

@@ -4,7 +4,10 @@ use std::fmt;
 
 use rdkafka::ClientConfig;
 
-use super::LOG_LEVEL;
+use super::{
+    LOG_LEVEL,
+    context::{Quiet, Troubles},
+};
 use crate::topic::RECORD_BYTES_MAX;
 
 /// How a log on Kafka is reached.
@@ -14,6 +17,8 @@ pub(super) struct Settings {
     pub(super) prefix: String,
     pub(super) replication: i32,
     pub(super) properties: Vec<(String, String)>,
+    /// What its clients have said.
+    pub(super) troubles: Troubles,
 }
 
 /// For all clients: what may be set otherwise.
@@ -47,8 +52,14 @@ const WRITING: [(&str, &str); 5] = [
 ];
 
 impl Settings {
-    pub(super) const fn new(brokers: String) -> Self {
-        Self { brokers, prefix: String::new(), replication: -1, properties: Vec::new() }
+    pub(super) fn new(brokers: String) -> Self {
+        let (prefix, properties, troubles) = (String::new(), Vec::new(), Troubles::default());
+        Self { brokers, prefix, replication: -1, properties, troubles }
+    }
+
+    /// Returns what hears a client that needs nothing else.
+    pub(super) fn quiet(&self) -> Quiet {
+        Quiet(self.troubles.clone())
     }
 
     /// Returns the name that a topic, group or transaction has in the cluster.
@@ -63,7 +74,9 @@ impl Settings {
 
     /// Returns what is in a group, or asks about it.
     pub(super) fn member(&self, group: &str) -> ClientConfig {
+        let client = client_id(group);
         let own = [
+            ("client.id", client.as_str()),
             ("max.poll.interval.ms", "600000"),
             ("partition.assignment.strategy", "cooperative-sticky"),
         ];
@@ -80,7 +93,8 @@ impl Settings {
 
     /// Returns what reads one partition. The library wants a group, which it does not join.
     pub(super) fn reader(&self) -> ClientConfig {
-        let group = self.named("reader");
+        let (client, group) = (client_id("reader"), self.named("reader"));
+        let own = [("client.id", client.as_str())];
         let fixed = [
             ("group.id", group.as_str()),
             ("isolation.level", "read_committed"),
@@ -88,7 +102,7 @@ impl Settings {
             ("auto.offset.reset", "error"),
             ("enable.partition.eof", "true"),
         ];
-        self.client(&READING, &fixed)
+        self.client(&[&READING[..], &own].concat(), &fixed)
     }
 
     /// Returns what writes outside of groups.
@@ -99,12 +113,13 @@ impl Settings {
         self.client(&[&WRITING[..], &own].concat(), &fixed)
     }
 
-    /// Returns what writes in transactions.
+    /// Returns what writes in transactions for a member of a group.
     ///
     /// The broker looks for transactions that are over their time every ten seconds, so that what a killed member has
     /// left open holds others up for twenty at most.
-    pub(super) fn writer(&self, id: &str) -> ClientConfig {
-        let own = [("transaction.timeout.ms", "10000")];
+    pub(super) fn writer(&self, group: &str, id: &str) -> ClientConfig {
+        let client = client_id(group);
+        let own = [("client.id", client.as_str()), ("transaction.timeout.ms", "10000")];
         let bytes = RECORD_BYTES_MAX.to_string();
         let fixed = [
             ("transactional.id", id),
@@ -134,6 +149,11 @@ impl Settings {
     }
 }
 
+/// Returns the name by which brokers know what a client is for.
+fn client_id(role: &str) -> String {
+    format!("tidings-{role}")
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Values may be passwords.
@@ -144,7 +164,7 @@ impl fmt::Debug for Settings {
             .field("prefix", prefix)
             .field("replication", replication)
             .field("properties", &names)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -63,10 +63,10 @@ impl Topics {
     /// Returns the id of the cluster.
     pub(super) async fn cluster(&self) -> Result<String> {
         let doing = "ask the cluster for its id";
-        let config = self.settings.inquirer("read_committed");
+        let (config, quiet) = (self.settings.inquirer("read_committed"), self.settings.quiet());
         blocking(move || {
             let consumer: BaseConsumer<Quiet> =
-                config.create_with_context(Quiet).map_err(Error::broker(doing))?;
+                config.create_with_context(quiet).map_err(Error::broker(doing))?;
             // Known once the cluster has answered anything.
             consumer.fetch_metadata(None, ANSWER_MAX).map_err(Error::broker(doing))?;
             let id = consumer.client().fetch_cluster_id(ANSWER_MAX);
@@ -80,7 +80,7 @@ impl Topics {
         let doing = "make the topics";
         let config = self.settings.inquirer("read_committed");
         let admin: AdminClient<_> =
-            config.create_with_context(Quiet).map_err(Error::broker(doing))?;
+            config.create_with_context(self.settings.quiet()).map_err(Error::broker(doing))?;
         let names: Vec<_> = specs.iter().map(|spec| self.settings.named(&spec.name)).collect();
         let settings: Vec<_> = specs.iter().map(topic_settings).collect();
         let topics: Vec<_> = specs
@@ -180,10 +180,10 @@ impl Topics {
     pub(super) async fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>> {
         let doing = "ask for the positions of a group";
         let found = self.find(topic).await?;
-        let config = self.settings.member(group);
+        let (config, quiet) = (self.settings.member(group), self.settings.quiet());
         blocking(move || {
             let consumer: BaseConsumer<Quiet> =
-                config.create_with_context(Quiet).map_err(Error::broker(doing))?;
+                config.create_with_context(quiet).map_err(Error::broker(doing))?;
             let mut list = TopicPartitionList::new();
             list.add_partition_range(&found.name, 0, found.partitions - 1);
             persist(doing, |within| {
@@ -197,6 +197,18 @@ impl Topics {
                 };
                 list.elements().iter().map(committed).collect()
             })
+        })
+        .await
+    }
+
+    /// Returns how many members a group has; none where the cluster knows no such group.
+    pub(super) async fn members(&self, group: &str) -> Result<usize> {
+        let doing = "ask for the members of a group";
+        let (settings, group) = (self.settings.clone(), self.settings.named(group));
+        blocking(move || {
+            let consumer = inquirer(&settings, "read_committed")?;
+            let groups = persist(doing, |within| consumer.fetch_group_list(Some(&group), within))?;
+            Ok(groups.groups().iter().map(|found| found.members().len()).sum())
         })
         .await
     }
@@ -226,6 +238,7 @@ fn look_up(settings: &Settings, topic: &str) -> Result<Topic> {
     let name = settings.named(topic);
     let consumer = inquirer(settings, "read_committed")?;
     let metadata = persist(doing, |within| consumer.fetch_metadata(Some(&name), within))?;
+    settings.troubles.answered();
     let missing = || Error::NoSuchPartition { topic: topic.to_owned(), partition: 0 };
     let found = metadata.topics().iter().find(|found| found.name() == name).ok_or_else(missing)?;
     match found.error() {
@@ -246,7 +259,7 @@ fn look_up(settings: &Settings, topic: &str) -> Result<Topic> {
 /// Returns a client that asks about topics; it is dropped after its question, because nobody would hear what it logs.
 pub(super) fn inquirer(settings: &Settings, isolation: &str) -> Result<BaseConsumer<Quiet>> {
     let config = settings.inquirer(isolation);
-    config.create_with_context(Quiet).map_err(Error::broker("set up a client for Kafka"))
+    config.create_with_context(settings.quiet()).map_err(Error::broker("set up a client for Kafka"))
 }
 
 /// Returns the first offset of a partition, and the one behind the last that can be read.

@@ -19,7 +19,7 @@ use rdkafka::{
 };
 
 use super::{
-    context::{said, troubled},
+    context::Troubles,
     fault::{is_fencing, is_permanent},
     membership::Membership,
     outgoing::outgoing,
@@ -67,17 +67,19 @@ enum Stop {
 /// Hears of records that could not be written.
 struct Reports {
     error: Mutex<Option<KafkaError>>,
+    troubles: Troubles,
 }
 
 impl Writer {
     /// Makes a producer, and waits until the cluster knows it.
     pub(super) fn open(
         settings: &Settings,
-        id: &str,
+        (group, id): (&str, &str),
         closing: &Arc<AtomicBool>,
     ) -> Result<Self, KafkaError> {
-        let reports = Reports { error: Mutex::new(None) };
-        let producer: BaseProducer<_> = settings.writer(id).create_with_context(reports)?;
+        let troubles = settings.troubles.clone();
+        let reports = Reports { error: Mutex::new(None), troubles };
+        let producer: BaseProducer<_> = settings.writer(group, id).create_with_context(reports)?;
         let this = Self { producer, closing: Arc::clone(closing) };
         loop {
             let opened = this.producer.init_transactions(STEP_MAX);
@@ -234,13 +236,13 @@ impl Verdict {
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        said(level, fac, message);
+        self.troubles.said(level, fac, message);
     }
 
     fn stats(&self, _: Statistics) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
-        troubled(&error, reason);
+        self.troubles.troubled(&error, reason);
     }
 }
 

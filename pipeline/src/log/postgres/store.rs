@@ -299,6 +299,18 @@ pub(super) async fn list_offsets(
     sessions.call(DOING, list).await
 }
 
+/// Returns how many members a group has.
+pub(super) async fn count_members(sessions: &Sessions, group: &str, topic: &str) -> Result<usize> {
+    const DOING: &str = "count the members of a group of the log";
+    let count = |mut link: Link| async move {
+        let members =
+            sqlx::query_file_scalar!("src/log/postgres/queries/count_members.sql", group, topic);
+        let members = members.fetch_one(link.conn()).await.map_err(Error::unanswered(DOING))?;
+        Ok((link, usize::try_from(members).unwrap_or_default()))
+    };
+    sessions.call(DOING, count).await
+}
+
 /// Takes a group out; whether there was one.
 pub(super) async fn forget_group(sessions: &Sessions, group: &str) -> Result<bool> {
     const DOING: &str = "forget a group of the log";

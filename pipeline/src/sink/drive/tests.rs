@@ -79,7 +79,8 @@ async fn drive(outputs: Vec<Output>, permits: usize) -> (Memory, Drive<MemoryMem
     let member = log.join("sink.slow", topic::UNIQUE).await.unwrap();
     let (metrics, seen) = (Metrics::default(), Mutex::default());
     let target = Arc::new(Slow { metrics, seen, permits: Semaphore::new(permits) });
-    let drive = Drive { member, target, hooks: Arc::new(Strict), flights: VecDeque::new() };
+    let (hooks, seat) = (Arc::new(Strict), target.metrics.group.seat());
+    let drive = Drive { member, target, hooks, flights: VecDeque::new(), seat };
     (log, drive)
 }
 

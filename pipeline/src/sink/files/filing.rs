@@ -6,13 +6,15 @@ use tokio::task::spawn_blocking;
 
 use super::{
     Conditional, Sink, manifest,
-    open::{Closed, Open},
+    open::{Beginning, Closed, Judge, Open},
     plan::{Comparison, Place, Plan, PlannedFile},
+    replace::Replacing,
     spool::Spooled,
     target::Put,
 };
 use crate::{
     Error, Result,
+    sink::hooks::{Edition, Hooks},
     store::{self, plan::Owner},
     telemetry, topic,
 };
@@ -22,38 +24,42 @@ pub(super) struct Filing<'a> {
     pub(super) sink: &'a Sink,
     pub(super) topic_id: Arc<str>,
     pub(super) conditional: Conditional,
+    pub(super) hooks: Arc<dyn Hooks>,
 }
 
 impl Filing<'_> {
     /// Opens the files of a partition, under the plan that is there if there is one.
     pub(super) async fn begin(&self, partition: i32, first: i64) -> Result<Open> {
+        let edition = self.hooks.refresh().await?;
         let found = store::plan::read_plan(&self.sink.pool, self.owner(partition), first).await?;
         if let Some(plan) = &found.plan {
             telemetry::plan_adopted(&self.sink.options.name, partition, plan.first, plan.last);
         } else if let Some(next) = found.next.filter(|next| *next != first) {
             return Err(self.out_of_plan(partition, first, next));
         }
-        let folder = Arc::clone(&self.sink.folder);
-        Ok(Open::new(partition, first, self.sink.options.codec, found.plan, folder))
+        let (codec, plan) = (self.sink.options.codec, found.plan);
+        let judge = Judge { hooks: Arc::clone(&self.hooks), edition };
+        let beginning = Beginning { partition, first, codec, plan };
+        Ok(Open::new(beginning, judge, Arc::clone(&self.sink.folder)))
     }
 
     /// Brings the files of a partition through all steps before the commit.
     pub(super) async fn file(&self, closed: &mut Closed) -> Result<()> {
         let Closed { partition, first, last, .. } = *closed;
-        let (made, spooled): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut closed.files).into_iter().unzip();
+        let made = std::mem::take(&mut closed.files);
         let adopted = closed.plan.take();
         let plan = if let Some(plan) = adopted {
             plan
         } else {
-            let (print, codec, files) = (closed.print.clone(), closed.codec, made.clone());
+            let files = made.iter().map(|(file, _)| file.clone()).collect();
+            let (print, codec) = (closed.print.clone(), closed.codec);
             let ours = Plan { id: 0, first, last, print, codec, done: false, files };
-            self.plan(partition, ours).await?
+            self.plan(partition, ours, closed.edition).await?
         };
         if plan.print != closed.print {
             return Err(plan.broken(partition));
         }
-        let files = self.upload(partition, &plan, made, spooled).await?;
+        let files = self.upload(&plan, made, closed).await?;
         // Before the commit: after it nobody would know that a manifest is missing. The plan is final already.
         let place = Place { topic_id: &self.topic_id, partition, first, last };
         for file in &files {
@@ -65,9 +71,13 @@ impl Filing<'_> {
     }
 
     /// Stores the plan of these files, or finds that the same has been planned already.
-    async fn plan(&self, partition: i32, ours: Plan) -> Result<Plan> {
-        let first = ours.first;
-        let found = store::plan::store_plan(&self.sink.pool, self.owner(partition), &ours).await?;
+    async fn plan(&self, partition: i32, ours: Plan, edition: Edition) -> Result<Plan> {
+        let (first, pool) = (ours.first, &self.sink.pool);
+        let owner = self.owner(partition);
+        let found = store::plan::store_plan(pool, owner, &ours, edition.tombstone).await?;
+        if found.stale {
+            return Err(self.sink.rejudged());
+        }
         let Some(plan) = found.plan else {
             return Err(self.out_of_plan(partition, first, found.next.unwrap_or_default()));
         };
@@ -81,24 +91,55 @@ impl Filing<'_> {
     /// Puts all files of a plan that is not done, and says that it is; returns them as they lie there.
     async fn upload(
         &self,
-        partition: i32,
         plan: &Plan,
-        made: Vec<PlannedFile>,
-        spooled: Vec<Spooled>,
+        made: Vec<(PlannedFile, Spooled)>,
+        closed: &mut Closed,
     ) -> Result<Vec<PlannedFile>> {
+        let (partition, name) = (closed.partition, &self.sink.options.name);
         if plan.done {
+            for (file, _) in &made {
+                closed.found(file.dt);
+            }
             return Ok(plan.files.clone());
         }
-        match plan.compare(&made) {
+        let files: Vec<_> = made.iter().map(|(file, _)| file.clone()).collect();
+        match plan.compare(&files, |dt| closed.filtered(dt)) {
             Comparison::Same => {}
             Comparison::Recoded => {
-                telemetry::plan_recoded(&self.sink.options.name, partition, plan.first, plan.last);
+                telemetry::plan_recoded(name, partition, plan.first, plan.last);
+            }
+            Comparison::Fewer => {
+                telemetry::plan_lessened(name, partition, plan.first, plan.last);
             }
             Comparison::Different => return Err(plan.broken(partition)),
         }
+        let mut made = made.into_iter().peekable();
         let mut files = Vec::with_capacity(made.len());
-        for ((planned, made), spooled) in plan.files.iter().zip(made).zip(spooled) {
-            files.push(self.upload_file(partition, plan, planned, (made, spooled)).await?);
+        // Both are by day.
+        for planned in &plan.files {
+            let ours = made.next_if(|(file, _)| file.dt == planned.dt);
+            match ours {
+                Some((ours, spooled)) if ours.events == planned.events => {
+                    let (file, put) =
+                        self.upload_file(partition, (plan, planned), (ours, spooled)).await?;
+                    if put == Put::AlreadyThere {
+                        closed.found(file.dt);
+                    }
+                    files.push(file);
+                }
+                fewer => {
+                    let place = Place {
+                        topic_id: &self.topic_id,
+                        partition,
+                        first: plan.first,
+                        last: plan.last,
+                    };
+                    let replacing = Replacing::of(self.sink, self.conditional);
+                    let new = fewer.map(|(ours, spooled)| (spooled, ours.events));
+                    files.extend(replacing.replace((place, plan), planned, new).await?);
+                    replacing.delete(&planned.name).await?;
+                }
+            }
         }
         if !store::plan::finish_plan(&self.sink.pool, plan.id).await? {
             return Err(Error::PlannedOtherwise { partition, first: plan.first });
@@ -109,16 +150,15 @@ impl Filing<'_> {
     async fn upload_file(
         &self,
         partition: i32,
-        plan: &Plan,
-        planned: &PlannedFile,
+        (plan, planned): (&Plan, &PlannedFile),
         (made, spooled): (PlannedFile, Spooled),
-    ) -> Result<PlannedFile> {
+    ) -> Result<(PlannedFile, Put)> {
         let store = &self.sink.store;
         if made.sha256 != planned.sha256 {
             // The planned bytes cannot be made any more. If they are there, all is well; if not, ours take their place.
             let found = store.sha256(&store.path(&planned.name)).await?;
             if found.as_deref() == Some(&planned.sha256) {
-                return Ok(planned.clone());
+                return Ok((planned.clone(), Put::AlreadyThere));
             }
             let bytes = i64::try_from(made.bytes).unwrap_or(i64::MAX);
             let (pool, sha256) = (&self.sink.pool, spooled.sha256);
@@ -129,7 +169,8 @@ impl Filing<'_> {
         }
         let bytes = spawn_blocking(|| spooled.into_bytes()).await?.map_err(Error::Spool)?;
         let metrics = &self.sink.metrics;
-        match store.put(&planned.name, bytes, &made.sha256, self.conditional).await? {
+        let put = store.put(&planned.name, bytes, &made.sha256, self.conditional).await?;
+        match put {
             Put::Stored => {
                 metrics.files.fetch_add(1, Ordering::Relaxed);
                 metrics.bytes_out.fetch_add(made.bytes, Ordering::Relaxed);
@@ -138,7 +179,8 @@ impl Filing<'_> {
                 metrics.files_found.fetch_add(1, Ordering::Relaxed);
             }
         }
-        Ok(PlannedFile { name: planned.name.clone(), ..made })
+        let (name, generation) = (planned.name.clone(), planned.generation);
+        Ok((PlannedFile { name, generation, ..made }, put))
     }
 
     fn owner(&self, partition: i32) -> Owner<'_> {

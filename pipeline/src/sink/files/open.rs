@@ -18,11 +18,14 @@ use super::{
     spool::{Spool, Spooled},
 };
 use crate::{
-    Failed, Result, Stage,
+    Result,
     ledger::Sunk,
-    provenance::Provenance,
     reason::Reason,
     record::{Output, Record},
+    sink::{
+        event::rejected,
+        hooks::{Edition, Hooks},
+    },
 };
 
 /// From the first day of the common era to that of Unix.
@@ -42,11 +45,30 @@ pub(super) struct Open {
     /// When the log took the first record, and what all of them are known by.
     first_at: Option<i64>,
     records_hash: Sha256,
+    judge: Judge,
     /// The times of the oldest and the newest record, and when the oldest came here.
     times: Option<(DateTime<Utc>, DateTime<Utc>, Instant)>,
     rejected: Vec<Output>,
     days: BTreeMap<NaiveDate, Sunk>,
     records: u64,
+}
+
+/// By what it is judged whether an event may be in a file.
+#[derive(Clone, Debug)]
+pub(super) struct Judge {
+    pub(super) hooks: Arc<dyn Hooks>,
+    /// Of the rules when the files were opened: all of their events are to be judged alike.
+    pub(super) edition: Edition,
+}
+
+/// Where open files begin, and how they are written.
+#[derive(Debug)]
+pub(super) struct Beginning {
+    pub(super) partition: i32,
+    pub(super) first: i64,
+    pub(super) codec: Codec,
+    /// The plan that is there already and is finished as it stands.
+    pub(super) plan: Option<Plan>,
 }
 
 /// What was open, complete.
@@ -60,19 +82,16 @@ pub(super) struct Closed {
     pub(super) plan: Option<Plan>,
     pub(super) files: Vec<(PlannedFile, Spooled)>,
     pub(super) rejected: Vec<Output>,
-    pub(super) days: Vec<Sunk>,
+    pub(super) days: BTreeMap<NaiveDate, Sunk>,
     pub(super) records: u64,
+    /// By what its events were judged.
+    pub(super) edition: Edition,
 }
 
 impl Open {
-    /// Returns the files of a partition from `first` on, without any record yet.
-    pub(super) fn new(
-        partition: i32,
-        first: i64,
-        codec: Codec,
-        plan: Option<Plan>,
-        folder: Arc<Path>,
-    ) -> Self {
+    /// Returns the files of a partition, without any record yet; those that are large are spooled in `folder`.
+    pub(super) fn new(beginning: Beginning, judge: Judge, folder: Arc<Path>) -> Self {
+        let Beginning { partition, first, codec, plan } = beginning;
         let codec = plan.as_ref().map_or(codec, |plan| plan.codec);
         Self {
             partition,
@@ -84,11 +103,17 @@ impl Open {
             last: None,
             first_at: None,
             records_hash: Sha256::new(),
+            judge,
             times: None,
             rejected: Vec::new(),
             days: BTreeMap::new(),
             records: 0,
         }
+    }
+
+    /// Returns by what its events are judged.
+    pub(super) const fn edition(&self) -> Edition {
+        self.judge.edition
     }
 
     /// Takes records until the files are due or there are no more; returns whether they are due. Blocks.
@@ -113,6 +138,11 @@ impl Open {
             }
         }
         Ok(false)
+    }
+
+    /// Returns how many files there are.
+    pub(super) fn files(&self) -> usize {
+        self.files.len()
     }
 
     /// Returns whether the files are to be closed now.
@@ -158,12 +188,6 @@ impl Open {
             let bytes = spooled.len();
             files.push((PlannedFile { dt, name, generation: 1, events, bytes, sha256 }, spooled));
         }
-        let days = days.into_iter().map(|(dt, sunk)| Sunk {
-            day: dt.num_days_from_ce() - UNIX_EPOCH_DAYS,
-            taken: sunk.stored + sunk.rejected,
-            ..sunk
-        });
-        let days = days.collect();
         Ok(Some(Closed {
             partition,
             first,
@@ -175,6 +199,7 @@ impl Open {
             rejected,
             days,
             records,
+            edition: self.judge.edition,
         }))
     }
 
@@ -191,6 +216,10 @@ impl Open {
         match Event::read(record.value.clone(), self.codec) {
             Ok(event) => {
                 let day = event.day(at);
+                if !self.judge.hooks.permits(record) {
+                    self.days.entry(day).or_default().filtered += 1;
+                    return Ok(());
+                }
                 let writer = match self.files.entry(day) {
                     std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
                     std::collections::btree_map::Entry::Vacant(file) => {
@@ -202,22 +231,37 @@ impl Open {
             }
             Err(why) => {
                 self.days.entry(at.date_naive()).or_default().rejected += 1;
-                self.rejected.push(rejected(record, sink, why));
+                // It stops nobody.
+                let reason = Reason::new("$", "not_an_object", why);
+                self.rejected.push(rejected(sink, record, &reason));
                 Ok(())
             }
         }
     }
 }
 
-/// Returns the record for `failed` of what is no event: it stops nobody.
-fn rejected(record: &Record, sink: &str, why: String) -> Output {
-    // Where it came from is said within events alone, so its place here is all that is known.
-    let provenance = Provenance::of_raw(record);
-    let (index, device) = (None, None);
-    let reasons = vec![Reason::new("$", "not_an_object", why)];
-    let (stage, bytes) = (Stage::Sink, record.value.clone());
-    let failed = Failed { provenance, stage, sink: None, index, device, reasons, bytes };
-    failed.by_sink(sink).output(record.partition)
+impl Closed {
+    /// Notes that the events of a day were in a file before.
+    pub(super) fn found(&mut self, dt: NaiveDate) {
+        if let Some(sunk) = self.days.get_mut(&dt) {
+            sunk.already_there += std::mem::take(&mut sunk.stored);
+        }
+    }
+
+    /// Returns how many events of a day may not be in a file.
+    pub(super) fn filtered(&self, dt: NaiveDate) -> u64 {
+        self.days.get(&dt).map_or(0, |sunk| sunk.filtered)
+    }
+
+    /// Returns what became of its records, by day.
+    pub(super) fn sunk(&self) -> Vec<Sunk> {
+        let days = self.days.iter().map(|(dt, sunk)| Sunk {
+            day: dt.num_days_from_ce() - UNIX_EPOCH_DAYS,
+            taken: sunk.stored + sunk.already_there + sunk.rejected + sunk.filtered,
+            ..*sunk
+        });
+        days.collect()
+    }
 }
 
 /// Returns lower-case hexadecimal digits.

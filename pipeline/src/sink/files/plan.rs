@@ -72,6 +72,8 @@ pub(super) enum Comparison {
     Same,
     /// They hold as many events by the same days, in other bytes: another version of a codec has made them.
     Recoded,
+    /// Some of the planned events may not be there any more.
+    Fewer,
     /// They hold other events.
     Different,
 }
@@ -99,17 +101,29 @@ impl Plan {
         Error::PlanBroken { partition, first: self.first, last: self.last, topic: topic::UNIQUE }
     }
 
-    /// Compares the files that were made from the records of this plan.
-    pub(super) fn compare(&self, made: &[PlannedFile]) -> Comparison {
-        let events = |files: &[PlannedFile]| -> Vec<_> {
-            files.iter().map(|file| (file.dt, file.events)).collect()
-        };
-        if events(&self.files) != events(made) {
-            return Comparison::Different;
+    /// Compares the files that were made from the records of this plan, of which so many of a day were `filtered`.
+    pub(super) fn compare(
+        &self,
+        made: &[PlannedFile],
+        filtered: impl Fn(NaiveDate) -> u64,
+    ) -> Comparison {
+        let is_planned = |made: &PlannedFile| self.files.iter().any(|file| file.dt == made.dt);
+        let (mut comparison, strange) = (Comparison::Same, made.iter().any(|one| !is_planned(one)));
+        for planned in &self.files {
+            let made = made.iter().find(|made| made.dt == planned.dt);
+            let events = made.map_or(0, |made| made.events);
+            if events > planned.events || planned.events - events > filtered(planned.dt) {
+                return Comparison::Different;
+            }
+            if events < planned.events {
+                comparison = Comparison::Fewer;
+            } else if comparison == Comparison::Same
+                && made.is_some_and(|made| made.sha256 != planned.sha256)
+            {
+                comparison = Comparison::Recoded;
+            }
         }
-        // An erasure may have written a file anew; its events are fewer then, and it is not for us to touch.
-        let same = |(ours, theirs): (&PlannedFile, &PlannedFile)| ours.sha256 == theirs.sha256;
-        if self.files.iter().zip(made).all(same) { Comparison::Same } else { Comparison::Recoded }
+        if strange { Comparison::Different } else { comparison }
     }
 }
 
@@ -146,14 +160,20 @@ mod tests {
         let print = Print { first_at: 0, records: String::new() };
         let (codec, done) = (Codec::Parquet, false);
         let plan = Plan { id: 1, first: 0, last: 20, print, codec, done, files };
-        for (made, expected) in [
-            (vec![file(1, 5, "a"), file(2, 7, "b")], Comparison::Same),
-            (vec![file(1, 5, "a"), file(2, 7, "c")], Comparison::Recoded),
-            (vec![file(1, 5, "a"), file(2, 8, "b")], Comparison::Different),
-            (vec![file(1, 5, "a"), file(3, 7, "b")], Comparison::Different),
-            (vec![file(1, 5, "a")], Comparison::Different),
+        for (made, filtered, expected) in [
+            (vec![file(1, 5, "a"), file(2, 7, "b")], 0, Comparison::Same),
+            (vec![file(1, 5, "a"), file(2, 7, "b")], 3, Comparison::Same),
+            (vec![file(1, 5, "a"), file(2, 7, "c")], 0, Comparison::Recoded),
+            (vec![file(1, 5, "a"), file(2, 8, "b")], 0, Comparison::Different),
+            (vec![file(1, 5, "a"), file(3, 7, "b")], 0, Comparison::Different),
+            (vec![file(1, 5, "a"), file(3, 7, "b")], 7, Comparison::Different),
+            (vec![file(1, 5, "a")], 0, Comparison::Different),
+            (vec![file(1, 5, "a")], 7, Comparison::Fewer),
+            (vec![file(1, 4, "z"), file(2, 7, "b")], 1, Comparison::Fewer),
+            (vec![file(1, 3, "z"), file(2, 7, "b")], 1, Comparison::Different),
         ] {
-            assert_eq!(plan.compare(&made), expected, "{made:?}");
+            let found = plan.compare(&made, |_| filtered);
+            assert_eq!(found, expected, "{made:?} {filtered}");
         }
     }
 }

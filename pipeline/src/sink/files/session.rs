@@ -18,6 +18,7 @@ use crate::{
     Error, Result,
     ledger::Entry,
     log::{Change, Limits, Member, Outcome, Position, Turn},
+    metrics::Seat,
     record::Record,
     store, telemetry,
 };
@@ -37,12 +38,14 @@ pub(super) struct Session<'a, M> {
     positions: BTreeMap<i32, i64>,
     open: BTreeMap<i32, Open>,
     clock_asked: Option<Instant>,
+    seat: Seat,
 }
 
 impl<'a, M: Member> Session<'a, M> {
     pub(super) fn new(sink: &'a Sink, member: M, filing: Filing<'a>) -> Self {
         let (positions, open) = (BTreeMap::new(), BTreeMap::new());
-        Self { sink, member, filing, positions, open, clock_asked: None }
+        let seat = sink.metrics.group.seat();
+        Self { sink, member, filing, positions, open, clock_asked: None, seat }
     }
 
     /// Works until shutdown, and leaves the group in any case.
@@ -55,6 +58,8 @@ impl<'a, M: Member> Session<'a, M> {
                 Ok(())
             }
         };
+        self.open.clear();
+        self.gauge();
         self.member.leave().await;
         worked
     }
@@ -66,6 +71,7 @@ impl<'a, M: Member> Session<'a, M> {
                 Turn::Records(records) => self.take(records).await?,
                 Turn::Idle => self.look_at_the_clock().await?,
             }
+            self.gauge();
             self.roll(|open, sink| open.is_due(&sink.options.roll, Instant::now())).await?;
         }
         self.roll(|open, _| open.is_whole()).await
@@ -73,6 +79,7 @@ impl<'a, M: Member> Session<'a, M> {
 
     /// Forgets what is lost: nothing of it was committed, and its next owner reads it again.
     fn change(&mut self, change: &Change) {
+        self.seat.changed(change);
         for partition in &change.lost {
             self.open.remove(partition);
             self.positions.remove(partition);
@@ -145,25 +152,43 @@ impl<'a, M: Member> Session<'a, M> {
     /// Closes the files of a partition, has them filed, and commits; false if the commit was aborted.
     async fn put(&mut self, partition: i32) -> Result<bool> {
         let Some(open) = self.open.remove(&partition) else { return Ok(true) };
+        if self.filing.hooks.refresh().await?.changes != open.edition().changes {
+            // Some of its events may not be kept by now; which they are is found out by reading them again.
+            return Err(self.sink.rejudged());
+        }
         let topic_id = Arc::clone(&self.filing.topic_id);
         let Some(mut closed) = spawn_blocking(move || open.close(&topic_id)).await?? else {
             return Ok(true);
         };
+        let metrics = &self.sink.metrics;
+        metrics.rolled.fetch_add(closed.files.len() as u64, Ordering::Relaxed);
+        let begun = Instant::now();
         self.filing.file(&mut closed).await?;
-        let Closed { first, last, rejected, days, records, .. } = closed;
+        metrics.flush.add(begun.elapsed());
+        let days = closed.sunk();
+        let Closed { first, last, rejected, records, .. } = closed;
         let sink = self.sink.options.name.clone();
         let next = last + 1;
         let mut outputs = rejected;
         outputs.push(Entry::Sink { sink, partition, first, next, days: days.clone() }.output());
         let position = Position { partition, offset: next };
+        let begun = Instant::now();
         if self.member.commit(outputs, &[position]).await? == Outcome::Aborted {
+            metrics.group.aborted();
             self.open.clear();
             return Ok(false);
         }
+        metrics.group.committed(records, begun.elapsed());
         self.positions.insert(partition, position.offset);
-        self.sink.metrics.commit(records, &days);
+        metrics.commit(records, &days);
         telemetry::files_committed(&self.sink.options.name, partition, first, last);
         Ok(true)
+    }
+
+    /// Says how many files are open.
+    fn gauge(&self) {
+        let open: usize = self.open.values().map(Open::files).sum();
+        self.sink.metrics.open.store(open as u64, Ordering::Relaxed);
     }
 }
 

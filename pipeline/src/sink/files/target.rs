@@ -206,6 +206,57 @@ impl Store {
         }
     }
 
+    /// Puts a file in the place of what lies under its name, if it is something else: left behind by somebody who has
+    /// begun the same and not finished it.
+    ///
+    /// # Errors
+    ///
+    /// Somebody puts the same name all the time, or the store has not taken it in all attempts.
+    pub(super) async fn put_anew(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        sha256: &str,
+        conditional: Conditional,
+    ) -> Result<()> {
+        for _ in 0..self.retry.attempts.max(1) {
+            match self.put(name, bytes.clone(), sha256, conditional).await {
+                Err(Error::OtherContent { .. }) => self.delete(name).await?,
+                put => return put.map(drop),
+            }
+        }
+        Err(Error::Contended { path: self.path(name).to_string() })
+    }
+
+    /// Puts a small file, whatever lies under its name.
+    pub(super) async fn overwrite(&self, name: &str, bytes: Bytes) -> Result<()> {
+        let path = self.path(name);
+        let put = || self.objects.put(&path, bytes.clone().into());
+        self.attempt("put a file", &path, put).await.map(drop)
+    }
+
+    /// Deletes a file; one that is not there is no error.
+    pub(super) async fn delete(&self, name: &str) -> Result<()> {
+        let path = self.path(name);
+        match self.attempt("delete a file", &path, || self.objects.delete(&path)).await {
+            Err(Error::ObjectStore { source: object_store::Error::NotFound { .. }, .. }) => Ok(()),
+            deleted => deleted,
+        }
+    }
+
+    /// Returns a file that is there.
+    pub(super) async fn get(&self, name: &str) -> Result<Option<Bytes>> {
+        let path = self.path(name);
+        let read = async || self.objects.get(&path).await?.bytes().await;
+        match self.attempt("read a file back", &path, read).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::ObjectStore { source: object_store::Error::NotFound { .. }, .. }) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Returns the hash of a file that is there, in hexadecimal digits.
     pub(super) async fn sha256(&self, path: &Path) -> Result<Option<String>> {
         let read = async || {

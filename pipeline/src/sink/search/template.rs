@@ -141,7 +141,8 @@ fn mappings() -> Value {
             "flags": {
                 "dynamic": false,
                 "properties": {
-                    "late": flag(), "future": flag(), "collision": flag(), "coerced": keyword(),
+                    "late": flag(), "future": flag(), "collision": flag(), "redacted": flag(),
+                    "coerced": keyword(),
                 },
             },
             "metadata": keywords(&[

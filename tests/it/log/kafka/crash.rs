@@ -9,7 +9,7 @@ use super::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_are_copied_once_although_the_broker_is_killed_in_the_middle_of_commits() {
-    let broker = Broker::start(Ports::find()).await;
+    let broker = Broker::mortal(Ports::find()).await;
     let log = log(&broker.brokers(), "");
     prepare(&log).await;
     write(&log, 0..2000).await;
