@@ -158,11 +158,11 @@ pub(super) fn file(ground: &Ground, path: &Path, events: u64) -> Result<()> {
         written += 1;
         if written % 10_000 == 0 {
             file.flush()?;
-            consumer.commit_consumer_state(CommitMode::Sync)?;
+            commit(&consumer)?;
         }
     }
     file.flush()?;
-    consumer.commit_consumer_state(CommitMode::Sync)?;
+    commit(&consumer)?;
     Ok(())
 }
 
@@ -176,8 +176,7 @@ pub(super) async fn bulk(ground: &Ground, bulk: &Bulk, index: &str) -> Result<()
         {
             flight.await??;
             let consumer = Arc::clone(&consumer);
-            tokio::task::spawn_blocking(move || consumer.commit_consumer_state(CommitMode::Async))
-                .await??;
+            tokio::task::spawn_blocking(move || commit(&consumer)).await??;
         }
         let consumer = Arc::clone(&consumer);
         tokio::task::spawn_blocking(move || read(&consumer, REQUEST)).await??;
@@ -187,7 +186,7 @@ pub(super) async fn bulk(ground: &Ground, bulk: &Bulk, index: &str) -> Result<()
     for flight in flights {
         flight.await??;
     }
-    consumer.commit_consumer_state(CommitMode::Sync)?;
+    commit(&consumer)?;
     Ok(())
 }
 
@@ -202,6 +201,14 @@ fn read(consumer: &BaseConsumer, messages: usize) -> Result<()> {
         read += 1;
     }
     Ok(())
+}
+
+/// Commits what has been read since the last time, if anything has.
+fn commit(consumer: &BaseConsumer) -> Result<()> {
+    match consumer.commit_consumer_state(CommitMode::Async) {
+        Err(error) if error.rdkafka_error_code() != Some(Code::NoOffset) => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 fn consumer(ground: &Ground, group: &str, topic: &str) -> Result<BaseConsumer> {

@@ -46,7 +46,7 @@ impl Streams {
         let classes = build(target.join("tools").join(FOLDER)).await?;
         let ground = Ground::new(broker, "rival.").await?;
         let process = Launch::new("java")
-            .args(["-Xms2g", "-Xmx2g", "-XX:+UseParallelGC", "-cp", &classes, "Rival"])
+            .args(["-Xms3g", "-Xmx3g", "-XX:+UseParallelGC", "-cp", &classes, "Rival"])
             .args([&ground.brokers, &ground.prefix])
             .arg(fixture.file("rival"))
             .start();
