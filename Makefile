@@ -23,14 +23,14 @@ LANGUAGE_TESTS := languages:: export::
 BROWSER_TESTS := browser:: clients::
 
 # Tests that need Go, which builds toxiproxy and an S3 server for them.
-NETWORK_TESTS := toxiproxy:: files::faults files::lake files::owners files::steps files::stores
+NETWORK_TESTS := toxiproxy:: files::erase files::faults files::lake files::owners files::steps files::stores
 
 # Tests that need a JDK with Maven, which fetches Kafka and OpenSearch for them.
-JAVA_TESTS := log::kafka search:: pipeline::killed pipeline::poison
+JAVA_TESTS := kafka:: search:: pipeline::erasure pipeline::killed pipeline::outage pipeline::poison pipeline::registered \
+  pipeline::step
 
-# Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; they keep
-# the machine busy with several servers; or they wait
-# for a browser, which gets little of a machine that tests something else.
+# Tests that run by themselves: they measure how long a takeover takes, or would measure the other tests; they keep the
+# machine busy with several servers; or they wait for a browser, which gets little of a machine that tests something else.
 LONELY_TESTS := crash:: pipeline:: $(BROWSER_TESTS)
 
 # How long each target is fuzzed.
