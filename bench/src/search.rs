@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use reqwest::{Client, Method, header::CONTENT_TYPE};
+use reqwest::{Client, Method, StatusCode, header::CONTENT_TYPE};
 use serde_json::Value;
 use tidings_pipeline::{
     Log, Output,
@@ -32,6 +32,9 @@ use crate::{
 
 const ROW: &str = "sink.opensearch_ratio";
 const TURNS: usize = 5;
+
+/// How soon the bare loop asks a node again that has too much to do.
+const BUSY: Duration = Duration::from_millis(20);
 
 /// Documents of one turn.
 const DOCUMENTS: usize = 60_000;
@@ -143,11 +146,17 @@ impl Bare {
         Ok(float(DOCUMENTS as u64) / began.elapsed().as_secs_f64())
     }
 
-    /// Sends one request.
+    /// Sends one request, again if the node has too much to do.
     pub(crate) async fn send_one(&self, index: &str, body: Bytes) -> Result<()> {
         let url = format!("{}/{index}/_bulk?filter_path=errors", self.url);
-        let request = self.client.post(url).header(CONTENT_TYPE, "application/x-ndjson").body(body);
-        let answer = request.send().await?.error_for_status()?.bytes().await?;
+        let answer = loop {
+            let request = self.client.post(&url).header(CONTENT_TYPE, "application/x-ndjson");
+            let answer = request.body(body.clone()).send().await?;
+            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+                break answer.error_for_status()?.bytes().await?;
+            }
+            tokio::time::sleep(BUSY).await;
+        };
         ensure!(&answer[..] == br#"{"errors":false}"#, "documents were refused");
         Ok(())
     }
