@@ -137,11 +137,10 @@ impl Erasure {
         sinks: &[&str],
         patience: Duration,
     ) -> Result<Settled> {
-        let ends = match log.bounds(topic::EVENTS).await {
+        match log.bounds(topic::EVENTS).await {
             Err(Error::NoSuchPartition { .. }) => return Ok(Settled::default()),
-            ends => ends.map(drop),
-        };
-        ends?;
+            bounds => drop(bounds?),
+        }
         // From then on nobody judges without them.
         tokio::time::sleep_until(self.begun + KNOWN_FOR).await;
         let deadline = Instant::now() + patience;

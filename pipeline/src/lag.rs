@@ -63,8 +63,7 @@ impl Lag {
 }
 
 /// Returns the groups of a pipeline with these sinks, with sessions or without, each with the topic that it reads.
-#[must_use]
-pub fn groups(sinks: &[String], sessions: bool) -> Vec<(String, &'static str)> {
+fn groups(sinks: &[String], sessions: bool) -> Vec<(String, &'static str)> {
     let hops = [("unbundle", topic::RAW), ("refine", topic::EVENTS), ("ledger", topic::LEDGER)];
     let hops = hops.map(|(group, topic)| (group.to_owned(), topic));
     let sinks = sinks.iter().map(|sink| (format!("sink.{sink}"), topic::UNIQUE));

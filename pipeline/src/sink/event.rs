@@ -41,6 +41,12 @@ struct HeadMetadata<'a> {
 }
 
 #[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    metadata: HeadMetadata<'a>,
+}
+
+#[derive(Deserialize)]
 struct Origin {
     syncts: i64,
     metadata: Metadata,
@@ -87,6 +93,12 @@ impl Event {
         };
         Ok(Self { record, id, day })
     }
+}
+
+/// Returns the document id of a unique event, which does not keep the event's memory.
+pub(super) fn document_id(event: &[u8]) -> Option<Bytes> {
+    let Named { metadata } = serde_json::from_slice(event).ok()?;
+    Some(Bytes::copy_from_slice(metadata.id.as_bytes()))
 }
 
 /// Returns the day of a time in milliseconds; none where it would make an index, or a folder, that nobody looks for.

@@ -12,7 +12,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::{drive::Target, event::Event, hooks::Hooks};
+use super::{
+    drive::Target,
+    event::{Event, document_id},
+    hooks::Hooks,
+};
 use crate::{
     Error, Failed, Log, Record, Result, Stage,
     log::{Bounds, Limits, Reader as _, Start},
@@ -228,10 +232,4 @@ async fn refused<L: Log>(
         }
     }
     Ok(ids)
-}
-
-/// Returns the id of the document that a unique event is.
-fn document_id(bytes: &Bytes) -> Option<Bytes> {
-    let event = serde_json::from_slice::<serde_json::Value>(bytes).ok()?;
-    event["metadata"]["id"].as_str().map(|id| Bytes::copy_from_slice(id.as_bytes()))
 }
